@@ -1,8 +1,8 @@
 //! Functions for serde's `deserialize_with`.
 
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer};
 
-use crate::{query::Page, request::decode::MORE_CHILDREN};
+use crate::{json::error, query::Page, request::decode::MORE_CHILDREN};
 
 /// Reads the child records of a row into a `Vec`.
 ///
@@ -39,7 +39,7 @@ pub fn child_records<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Vec<T>, D::Error> {
     let page = Page::<T>::deserialize(deserializer)?;
-    if page.next.is_some() { Err(D::Error::custom(MORE_CHILDREN)) } else { Ok(page.records) }
+    if page.next.is_some() { Err(error::own(MORE_CHILDREN)) } else { Ok(page.records) }
 }
 
 /// Reads and writes a number as the decimal type of another crate, with all its digits.
@@ -175,6 +175,15 @@ pub mod multi_picklist {
         let values: Vec<String> = values.iter().cloned().map(Into::into).collect();
         serializer.serialize_str(&values.join(";"))
     }
+}
+
+/// Reads a text; `None` for any other value.
+#[cfg(feature = "bulk")]
+pub(crate) fn text_or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    Ok(match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => Some(text),
+        _ => None,
+    })
 }
 
 /// Reads `null` as the type's default.

@@ -111,7 +111,7 @@ pub fn instance_url(text: &str) -> Option<Url> {
 /// The text of the error.
 #[cfg(feature = "bulk")]
 pub fn csv(body: &[u8]) -> Result<Vec<std::collections::BTreeMap<String, String>>, String> {
-    crate::bulk::csv::read_all(body).map_err(|error| error.to_string())
+    crate::bulk::csv::read_all(body, Default::default(), 0).map_err(|error| error.to_string())
 }
 
 /// Reads the CSV of a job's result that arrives in pieces of `size` bytes, as [`csv`] does at once.
@@ -129,7 +129,7 @@ pub fn csv_in_pieces(
     let (mut header, mut rows) = (None, std::collections::VecDeque::new());
     let mut read = |csv: &[u8]| {
         let before = rows.len() as u64;
-        read_into(csv, &mut header, before, read_row, &mut rows).map_err(|error| error.to_string())
+        read_into(csv, b',', &mut header, before, read_row, &mut rows).map_err(|error| error.to_string())
     };
     for piece in body.chunks(size.max(1)) {
         splitter.push(piece);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    bulk::{record, row::Columns, row_error::RowError},
+    bulk::{csv_split::StatedDelimiter, record, row::Columns, row_error::RowError},
     error::{InvalidRequest, InvalidResponse},
 };
 
@@ -21,7 +21,8 @@ pub(crate) type RowReader<T> = fn(row: &StringRecord, columns: &mut Columns) -> 
 pub(crate) enum Nulls<'a> {
     /// An empty cell. A new record has no value to empty.
     Empty,
-    /// `#N/A`, which empties the field, as `null` does in JSON. An empty cell would leave it as it is.
+    /// `#N/A`, which empties the field, as `null` does in JSON. An empty cell would leave it as it is. Unverified: that
+    /// it empties fields of each type.
     ///
     /// The record's id and its external id, whose field is given, say which record it is and stay empty.
     Clear(Option<&'a str>),
@@ -183,22 +184,31 @@ pub(crate) fn read_row_twice<M: DeserializeOwned, T: DeserializeOwned>(
     row: &StringRecord,
     columns: &mut Columns,
 ) -> Result<(M, T), RowError> {
-    Ok((columns.read(row)?, columns.read(row)?))
+    // The program's type first: the names of its fields are compared with those of the columns once.
+    let record = columns.read(row)?;
+    Ok((columns.read(row)?, record))
 }
 
 /// Reads all rows of a complete body.
-pub(crate) fn read_all<T: DeserializeOwned>(body: &[u8]) -> Result<Vec<T>, InvalidResponse> {
+///
+/// `before`: number of the result's rows that were read before, for error texts.
+pub(crate) fn read_all<T: DeserializeOwned>(
+    body: &[u8],
+    delimiter: StatedDelimiter,
+    before: u64,
+) -> Result<Vec<T>, InvalidResponse> {
     let mut rows = VecDeque::new();
-    read_into(body, &mut None, 0, read_row, &mut rows)?;
+    read_into(body, delimiter.in_header(body), &mut None, before, read_row, &mut rows)?;
     Ok(rows.into())
 }
 
 /// Reads complete rows of a page and appends them to `rows`.
 ///
-/// The first row of the page becomes the header. `before`: number of the page's rows that were read before, for error
+/// The first row of the page becomes the header. `before`: number of the result's rows that were read before, for error
 /// texts.
 pub(crate) fn read_into<T>(
     csv: &[u8],
+    delimiter: u8,
     header: &mut Option<Columns>,
     before: u64,
     read_row: RowReader<T>,
@@ -207,7 +217,9 @@ pub(crate) fn read_into<T>(
     // The reader drops a byte order mark at its start, which in a later piece is text. It skips blank lines.
     let is_text = header.is_some() && csv.starts_with("\u{feff}".as_bytes());
     let start: &[u8] = if is_text { b"\n" } else { b"" };
-    let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(start.chain(csv));
+    let mut reader = ReaderBuilder::new();
+    let reader = reader.has_headers(false).flexible(true).delimiter(delimiter);
+    let mut reader = reader.from_reader(start.chain(csv));
     let mut row = StringRecord::new();
     let mut number = before;
     while reader.read_record(&mut row).map_err(|_| describe("the body is not CSV", number))? {
@@ -255,6 +267,10 @@ mod tests {
         owner: Option<String>,
     }
 
+    fn rows(csv: &[u8]) -> Result<Vec<Row>, InvalidResponse> {
+        read_all(csv, StatedDelimiter::default(), 0)
+    }
+
     #[test]
     fn written_records_are_read_back_unchanged() {
         let written: Vec<_> = ["plain", "a,b", "\"quoted\"", "two\nlines", "", "=1+1", "\u{1F600}"]
@@ -269,7 +285,7 @@ mod tests {
         assert!(buffer.is_full());
         let bytes = buffer.finish().unwrap();
         assert!(bytes.starts_with(b"Name,Number,Owner.Name\nplain,1.5,\n"));
-        assert_eq!(read_all::<Row>(&bytes).unwrap(), written);
+        assert_eq!(rows(&bytes).unwrap(), written);
     }
 
     /// Found by fuzzing.
@@ -286,7 +302,7 @@ mod tests {
             for piece in csv.chunks(size) {
                 splitter.push(piece);
                 let complete = splitter.take_complete().unwrap();
-                read_into(&complete, &mut header, 0, read_row, &mut rows).unwrap();
+                read_into(&complete, b',', &mut header, 0, read_row, &mut rows).unwrap();
             }
             let found: Vec<&str> = rows.iter().map(|row| row["Name"].as_str()).collect();
             assert_eq!(found, names, "in pieces of {size}");
@@ -296,9 +312,9 @@ mod tests {
     #[test]
     fn errors_do_not_repeat_values() {
         for body in ["Name,Number\ncanary,canary\n", "Name\ncanary,canary\n", "Number\n1\n"] {
-            let error = read_all::<Row>(body.as_bytes()).unwrap_err().to_string();
+            let error = rows(body.as_bytes()).unwrap_err().to_string();
             assert!(!error.contains("canary"), "{error}");
         }
-        assert!(read_all::<Row>(b"").unwrap().is_empty());
+        assert!(rows(b"").unwrap().is_empty());
     }
 }

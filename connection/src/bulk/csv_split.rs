@@ -6,6 +6,9 @@ use bytes::{Bytes, BytesMut};
 /// records are far shorter, since Salesforce's longest text field has 131,072 characters.
 const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
 
+/// The column delimiters of the Bulk API 2.0. Source: Bulk API 2.0 and Bulk API Developer Guide, "Create a Job".
+const DELIMITERS: [u8; 6] = *b",;\t|^`";
+
 /// Splits a stream of bytes into complete records. A line break inside quotes belongs to its record (RFC 4180).
 ///
 /// Only a quote at the start of a cell opens quotes. An unquoted inch mark (`5" pipe`) is a character like others.
@@ -16,6 +19,8 @@ pub(crate) struct CsvSplitter {
     searched: usize,
     place: Place,
     delimiter: u8,
+    /// How the delimiter is found in the header, which has not been read.
+    header: Option<StatedDelimiter>,
     /// Number of line breaks before the searched place, and before the current record.
     lines: u64,
     lines_before: u64,
@@ -59,9 +64,19 @@ impl CsvSplitter {
             searched: 0,
             place: Place::Begin,
             delimiter,
+            header: None,
             lines: 0,
             lines_before: 0,
         }
+    }
+
+    /// Splits a result of Salesforce, whose header says its delimiter.
+    pub(crate) fn of_result(stated: StatedDelimiter) -> Self {
+        Self { header: Some(stated), ..Self::new(b',') }
+    }
+
+    pub(crate) fn delimiter(&self) -> u8 {
+        self.delimiter
     }
 
     pub(crate) fn push(&mut self, bytes: &[u8]) {
@@ -96,6 +111,16 @@ impl CsvSplitter {
 
     /// Returns all complete records in one piece. It is empty if there are none.
     pub(crate) fn take_complete(&mut self) -> Result<Bytes, RecordTooLong> {
+        while let Some(stated) = self.header {
+            // No name has a line break, so that the header ends at the same place with each delimiter.
+            let Some(header) = self.next_record()? else { return Ok(Bytes::new()) };
+            if !header.trim_ascii().is_empty() {
+                self.delimiter = stated.in_header(&header);
+                self.header = None;
+                let rows = self.take_complete()?;
+                return Ok([header, rows].concat().into());
+            }
+        }
         let mut end = 0;
         for (index, byte) in self.buffer.iter().enumerate().skip(self.searched) {
             self.place = self.place.after(*byte, self.delimiter);
@@ -110,6 +135,9 @@ impl CsvSplitter {
 
     /// Returns the rest at the end of the stream: a last record without a line break.
     pub(crate) fn take_rest(&mut self) -> Bytes {
+        if let Some(stated) = self.header.take() {
+            self.delimiter = stated.in_header(&self.buffer);
+        }
         self.searched = self.buffer.len();
         self.take_searched()
     }
@@ -118,6 +146,25 @@ impl CsvSplitter {
         let record = self.buffer.split_to(self.searched).freeze();
         self.searched = 0;
         record
+    }
+}
+
+/// The column delimiter that a job states, if it is known.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct StatedDelimiter(pub(crate) Option<u8>);
+
+impl StatedDelimiter {
+    /// Returns the delimiter of CSV that begins with a header: the stated one, or the first of the others in the header.
+    ///
+    /// No field's name has one of them. That results come in the job's delimiter is unverified, and a process that has
+    /// only a job's id does not know it.
+    pub(crate) fn in_header(self, csv: &[u8]) -> u8 {
+        let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let csv = csv.trim_ascii_start();
+        let header = csv.split(is_end).next().unwrap_or_default();
+        let is_in = |delimiter: &u8| header.contains(delimiter);
+        let first = || header.iter().find(|byte| DELIMITERS.contains(byte)).copied();
+        self.0.filter(is_in).or_else(first).or(self.0).unwrap_or(b',')
     }
 }
 

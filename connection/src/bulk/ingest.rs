@@ -68,6 +68,19 @@ pub enum ColumnDelimiter {
 }
 
 impl ColumnDelimiter {
+    /// Returns the delimiter that Salesforce calls so.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "COMMA" => Some(Self::Comma),
+            "SEMICOLON" => Some(Self::Semicolon),
+            "TAB" => Some(Self::Tab),
+            "PIPE" => Some(Self::Pipe),
+            "CARET" => Some(Self::Caret),
+            "BACKQUOTE" => Some(Self::Backquote),
+            _ => None,
+        }
+    }
+
     pub(crate) fn byte(self) -> u8 {
         match self {
             Self::Comma => b',',

@@ -1,6 +1,6 @@
 //! Ingest jobs, which load records, and the result of each record.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt as _, stream};
@@ -14,7 +14,7 @@ use crate::{
     bulk::{
         csv::{self, RowReader},
         job::{Job, JobInfo, deadline_after},
-        records::{BulkRecords, ExpectedRows, Page},
+        records::{BulkRecords, ExpectedRows, Page, name_object},
     },
     connection::Connection,
     error::{Error, Result},
@@ -153,14 +153,16 @@ impl IngestJob {
         struct Outcome {
             #[serde(rename = "sf__Id")]
             id: SalesforceId,
-            #[serde(rename = "sf__Created")]
-            created: bool,
+            #[serde(rename = "sf__Created", default)]
+            created: Option<String>,
         }
         let loaded = self.info().records_processed.saturating_sub(self.info().records_failed);
+        let is_insert = self.info().operation.as_deref() == Some("insert");
         let rows = self.results("/successfulResults", Some(loaded), csv::read_row_twice::<Outcome, T>);
-        BulkRecords::new(rows.map_ok(|(Outcome { id, created }, record)| SuccessfulRecord {
+        BulkRecords::new(rows.map_ok(move |(Outcome { id, created }, record)| SuccessfulRecord {
             id,
-            created,
+            // An odd cell must not end the results.
+            created: created.map_or(is_insert, |created| created.eq_ignore_ascii_case("true")),
             record,
         }))
     }
@@ -191,13 +193,17 @@ impl IngestJob {
         #[derive(Deserialize)]
         struct Outcome {
             #[serde(rename = "sf__Id", default)]
-            id: Option<SalesforceId>,
+            id: String,
             #[serde(rename = "sf__Error")]
             error: String,
         }
         let failed = self.info().records_failed;
         let rows = self.results("/failedResults", Some(failed), csv::read_row_twice::<Outcome, T>);
-        BulkRecords::new(rows.map_ok(|(Outcome { id, error }, record)| FailedRecord { id, error, record }))
+        BulkRecords::new(rows.map_ok(|(Outcome { id, error }, record)| FailedRecord {
+            id: id.parse().ok(),
+            error,
+            record,
+        }))
     }
 
     /// Returns the records that the job did not process, as a stream.
@@ -294,10 +300,13 @@ impl IngestJob {
         let expected = expected.filter(|_| self.info().state.is_final()).unwrap_or(0);
         let expected = ExpectedRows::AtLeast(expected);
         let connection = self.0.connection.clone();
+        let (delimiter, object) = (self.info().delimiter(), self.info().object.clone().unwrap_or_default());
         // Sends nothing before the stream is polled.
-        stream::once(
-            async move { Ok::<_, Error>(Page::open(&connection, request?)?.rows(expected, read_row)) },
-        )
+        stream::once(async move {
+            let page = Page::open(&connection, request?)?;
+            Ok::<_, Error>(page.rows(expected, delimiter, read_row, Arc::default()))
+        })
         .try_flatten()
+        .map_err(move |error| name_object(error, &object))
     }
 }

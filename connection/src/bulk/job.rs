@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::{
+    bulk::{csv_split::StatedDelimiter, ingest::ColumnDelimiter},
     connection::Connection,
     error::{ApiError, Error, InvalidResponse, Result},
     id::SalesforceId,
     request::{decode, path::ResourcePath, send::ApiRequest},
-    serde_helpers::null_as_default,
+    serde_helpers::{null_as_default, text_or_none},
 };
 
 /// Maximum timeout: ten years. Bounds a caller's timeout, because adding a longer one to the current time could
@@ -132,6 +133,11 @@ pub struct JobInfo {
     /// Why the job failed.
     #[serde(default)]
     pub error_message: Option<String>,
+    /// What the job does: `insert`, `query` and others.
+    #[serde(default, deserialize_with = "text_or_none")]
+    pub(crate) operation: Option<String>,
+    #[serde(default, deserialize_with = "text_or_none")]
+    column_delimiter: Option<String>,
 }
 
 impl JobInfo {
@@ -144,7 +150,15 @@ impl JobInfo {
             records_processed: 0,
             records_failed: 0,
             error_message: None,
+            operation: None,
+            column_delimiter: None,
         }
+    }
+
+    /// Returns the delimiter of the columns in the job's CSV.
+    pub(crate) fn delimiter(&self) -> StatedDelimiter {
+        let name = self.column_delimiter.as_deref();
+        StatedDelimiter(name.and_then(ColumnDelimiter::by_name).map(ColumnDelimiter::byte))
     }
 
     /// Returns the error of a job that ended without completing.

@@ -2,6 +2,7 @@
 //!
 //! Source: Bulk API 2.0 and Bulk API Developer Guide.
 
+mod cell;
 pub(crate) mod csv;
 pub(crate) mod csv_split;
 pub(crate) mod ingest;

@@ -1,6 +1,9 @@
 //! Query jobs, which read millions of rows.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, future, stream};
 use reqwest::{
@@ -14,11 +17,10 @@ use crate::{
         csv,
         job::{Job, JobInfo, deadline_after},
         query_text::unsupported,
-        records::{BulkRecords, ExpectedRows, MISSING_ROW_COUNT, Page, announced_rows},
+        records::{BulkRecords, ExpectedRows, MISSING_ROW_COUNT, Page, announced_rows, name_object},
     },
     connection::Connection,
     error::{Error, InvalidRequest, InvalidResponse, Result},
-    name::ObjectName,
     query::Query,
     records::record_id::ToRecordId,
     request::{decode, path::ResourcePath, send::ApiRequest},
@@ -56,7 +58,8 @@ impl<T> Query<T> {
     /// Creates a job that runs the query in Salesforce's background.
     ///
     /// The Bulk API does not run queries with aggregates, `GROUP BY`, `OFFSET`, `TYPEOF`, child subqueries or compound
-    /// fields (`BillingAddress`). They are not sent.
+    /// fields (`BillingAddress`). They are not sent. Custom addresses and geolocations (`Place__c`) look like other fields:
+    /// with them the job fails ([`Error::JobFailed`]).
     ///
     /// ```
     /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
@@ -98,7 +101,13 @@ impl<T: DeserializeOwned + Send + 'static> Query<T> {
     /// Structs are read as by `fetch_all`: a parent is a struct, or a field `#[serde(rename = "Owner.Name")]`. Rows are
     /// CSV, in which each value is a text, and null and an empty text are one. A map or a `serde_json::Value` gets each
     /// cell as the text that came, under its column's name, and null for an empty one. A parent whose columns are all
-    /// empty is `None`. Nothing is sent before the stream is polled. The job may take up to two hours.
+    /// empty is `None`. An enum with `#[serde(untagged)]` that takes texts gets the text.
+    ///
+    /// Where `fetch_all` finds null, and the field is no `Option`, a job cannot say what was there: a text is then empty
+    /// (`fetch_all` fails), and a parent whose columns are all empty has `None` in its optional fields. A field of such a
+    /// parent that is no `Option` is an error that names it.
+    ///
+    /// Nothing is sent before the stream is polled. The job may take up to two hours.
     ///
     /// If the stream is dropped before its end, the job runs on in Salesforce, which deletes it after seven days. With
     /// [`start_bulk`](Self::start_bulk) the job can be aborted, deleted, or used by another process.
@@ -237,10 +246,14 @@ impl QueryJob {
         self,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let connection = self.0.connection.clone();
+        let (delimiter, read_before) = (self.info().delimiter(), Arc::<AtomicU64>::default());
         self.page_requests()
             .map(move |request| future::ready(request.and_then(|request| Page::open(&connection, request))))
             .buffered(CONCURRENT_PAGES)
-            .map_ok(|page| page.rows(ExpectedRows::Announced, csv::read_row::<T>))
+            .map_ok(move |page| {
+                let read_before = Arc::clone(&read_before);
+                page.rows(ExpectedRows::Announced, delimiter, csv::read_row::<T>, read_before)
+            })
             .try_flatten()
     }
 
@@ -346,10 +359,10 @@ impl QueryJob {
     fn sequential_rows<T: DeserializeOwned + Send + 'static>(
         self,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
-        let pages = stream::try_unfold(Some(None), move |locator: Option<Option<String>>| {
+        let pages = stream::try_unfold(Some((None, 0)), move |next: Option<(Option<String>, u64)>| {
             let job = self.clone();
             async move {
-                let Some(locator) = locator else { return Ok(None) };
+                let Some((locator, read_before)) = next else { return Ok(None) };
                 let mut path = job.0.path("/results")?;
                 path.push_query("maxRecords", PAGE_ROWS);
                 if let Some(locator) = &locator {
@@ -358,7 +371,7 @@ impl QueryJob {
                 let response = job.0.connection.send(csv_request(path)).await?;
                 let announced = announced_rows(&response)?;
                 let announced = announced.ok_or(InvalidResponse::Unexpected(MISSING_ROW_COUNT))?;
-                let rows = csv::read_all(&response.body)?;
+                let rows = csv::read_all(&response.body, job.info().delimiter(), read_before)?;
                 let got = rows.len() as u64;
                 if got < announced {
                     return Err(InvalidResponse::Truncated { got, announced }.into());
@@ -373,26 +386,12 @@ impl QueryJob {
                     Some(next) if Some(next) == locator.as_deref() => {
                         return Err(Error::from(InvalidResponse::NextPage));
                     }
-                    Some(next) => Some(Some(next.to_owned())),
+                    Some(next) => Some((Some(next.to_owned()), read_before + got)),
                 };
                 Ok(Some((stream::iter(rows.into_iter().map(Ok)), next)))
             }
         });
         pages.try_flatten()
-    }
-}
-
-/// Adds the object to the error of a row, unless the name is not one.
-fn name_object(error: Error, object: &str) -> Error {
-    match error {
-        Error::InvalidResponse(InvalidResponse::Json(text)) if object.parse::<ObjectName>().is_ok() => {
-            let text = match text.strip_suffix(')') {
-                Some(start) if start.contains("(row ") => format!("{start} of {object})"),
-                _ => text,
-            };
-            InvalidResponse::Json(text).into()
-        }
-        error => error,
     }
 }
 

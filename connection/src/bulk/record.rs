@@ -54,7 +54,7 @@ impl<'a> Writer<'a> {
         Err(WriteError(if self.column.is_empty() {
             InvalidRequest::Csv
         } else {
-            InvalidRequest::Column { column: self.column, reason }
+            InvalidRequest::Column { column: self.column, reason, record: None }
         }))
     }
 

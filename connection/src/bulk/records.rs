@@ -4,6 +4,10 @@ use std::{
     collections::VecDeque,
     fmt,
     pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,12 +21,13 @@ use tokio::{runtime::Handle, sync::mpsc, task::JoinHandle};
 use crate::{
     bulk::{
         csv::{self, RowReader},
-        csv_split::CsvSplitter,
+        csv_split::{CsvSplitter, StatedDelimiter},
         row::Columns,
     },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
     http::{error::HttpError, response::Response},
+    name::ObjectName,
     request::send::ApiRequest,
 };
 
@@ -117,18 +122,23 @@ impl Page {
     }
 
     /// Returns the page's rows, each read by `read_row`. Fewer than `expected` are an error.
+    ///
+    /// `read_before` counts the rows of the result, whose pages are read one after the other.
     pub(crate) fn rows<T: Send + 'static>(
         self,
         expected: ExpectedRows,
+        delimiter: StatedDelimiter,
         read_row: RowReader<T>,
+        read_before: Arc<AtomicU64>,
     ) -> impl Stream<Item = Result<T>> + Send + 'static {
         let reader = PageReader {
             page: self,
-            splitter: CsvSplitter::new(b','),
+            splitter: CsvSplitter::of_result(delimiter),
             header: None,
             rows: VecDeque::new(),
             expected,
             got: 0,
+            read_before,
             ended: false,
             read_row,
         };
@@ -156,12 +166,13 @@ async fn read_page(
             return Ok(());
         };
         // A server that falls silent again and again would hold the stream for ever.
-        let is_silent = matches!(error, Error::Http(HttpError::Timeout));
+        let is_silent = matches!(error, Error::Http(HttpError::Timeout | HttpError::TooSlow));
         let has_progress = progress.sent > before && !is_silent;
         attempts_left = if has_progress { MAX_ATTEMPTS_WITHOUT_PROGRESS } else { attempts_left - 1 };
-        // A compressed page that ends too early cannot be decompressed. Before the first byte, sending has its own retries.
+        // A compressed page that ends too early cannot be decompressed.
         let is_lost = matches!(error, Error::Http(HttpError::ConnectionLost(_) | HttpError::Undecodable(_)));
-        let is_lost = (is_lost || is_silent) && progress.sent > 0;
+        // Sending has its own retries, which end at the response's head.
+        let is_lost = (is_lost || is_silent) && progress.is_counted;
         if !is_lost || attempts_left == 0 {
             return Err(error);
         }
@@ -241,6 +252,20 @@ pub(crate) fn announced_rows(response: &Response) -> Result<Option<u64>, Invalid
     Ok(announced.and_then(|number| number.to_str().ok()?.parse().ok()))
 }
 
+/// Adds the object to the error of a row, unless the name is not one.
+pub(crate) fn name_object(error: Error, object: &str) -> Error {
+    match error {
+        Error::InvalidResponse(InvalidResponse::Json(text)) if object.parse::<ObjectName>().is_ok() => {
+            let text = match text.strip_suffix(')') {
+                Some(start) if start.contains("(row ") => format!("{start} of {object})"),
+                _ => text,
+            };
+            InvalidResponse::Json(text).into()
+        }
+        error => error,
+    }
+}
+
 struct PageReader<T> {
     page: Page,
     splitter: CsvSplitter,
@@ -250,6 +275,8 @@ struct PageReader<T> {
     expected: ExpectedRows,
     /// Number of rows that were read.
     got: u64,
+    /// Number of rows that were read of all pages, this one included.
+    read_before: Arc<AtomicU64>,
     ended: bool,
     read_row: RowReader<T>,
 }
@@ -285,7 +312,7 @@ impl<T> PageReader<T> {
                         let complete = self.splitter.take_complete();
                         complete.map_err(|_| InvalidResponse::Unexpected("a CSV record without an end"))?
                     }
-                    // Not documented; reported for results without records. The announced number says if that is true.
+                    // Unverified: reported for results without records. The announced number says if that is true.
                     Piece::NoContent => match self.expected {
                         ExpectedRows::AtLeast(_) => {
                             self.ended = true;
@@ -304,8 +331,19 @@ impl<T> PageReader<T> {
                 None => return Err(InvalidResponse::Unexpected("a page that was not read to its end").into()),
             };
             let before = self.rows.len();
-            csv::read_into(&complete, &mut self.header, self.got, self.read_row, &mut self.rows)?;
-            self.got += (self.rows.len() - before) as u64;
+            let (delimiter, read_before) =
+                (self.splitter.delimiter(), self.read_before.load(Ordering::Relaxed));
+            csv::read_into(
+                &complete,
+                delimiter,
+                &mut self.header,
+                read_before,
+                self.read_row,
+                &mut self.rows,
+            )?;
+            let read = (self.rows.len() - before) as u64;
+            self.got += read;
+            self.read_before.store(read_before + read, Ordering::Relaxed);
         }
     }
 }

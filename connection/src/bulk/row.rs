@@ -7,20 +7,19 @@
 use ::csv::StringRecord;
 use serde::{
     Deserializer,
-    de::{
-        DeserializeOwned, DeserializeSeed, Expected, MapAccess, SeqAccess, Visitor,
-        value::{BorrowedStrDeserializer, MapDeserializer, StrDeserializer},
-    },
+    de::{DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor, value::StrDeserializer},
     forward_to_deserialize_any,
 };
 
 use crate::{
-    bulk::row_error::{RowError, take_rejected},
+    bulk::{
+        cell::Cell,
+        row_error::{RowError, take_rejected},
+    },
     json::{
         names::{field_in_other_case, other_case_text},
         probe::{self, Bait, Probe},
     },
-    number,
 };
 
 /// The columns of a CSV body, by name. `Owner.Name` is also the column `Name` in the group `Owner`.
@@ -30,6 +29,8 @@ pub(crate) struct Columns {
     groups: Vec<(String, Self)>,
     /// Columns whose fields rejected text: they are numbers or booleans. Set for the whole body only.
     typed: Vec<bool>,
+    /// Columns whose fields take text beside numbers or booleans. Set for the whole body only.
+    texts: Vec<bool>,
     /// Whether the names of the columns were compared with those of the fields. Set for the whole body only.
     is_checked: bool,
 }
@@ -39,6 +40,7 @@ impl Columns {
         let names = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned());
         let mut columns = Self::group(names.zip(0..).collect());
         columns.typed = vec![false; header.len()];
+        columns.texts = vec![false; header.len()];
         columns
     }
 
@@ -69,21 +71,20 @@ impl Columns {
         let mut as_text = None;
         loop {
             take_rejected();
-            let result = self.read_with(row, &typed, true).or_else(|error| {
-                // A map that collects the rest of the fields may take texts only.
-                if self.groups.is_empty() {
-                    Err(error)
-                } else {
-                    self.read_with(row, &typed, false).map_err(|_| error)
-                }
-            });
+            let result = self.read_with(Cells { row, typed: &typed, trial: None });
             let rejected = take_rejected();
             let mut again = false;
-            for ((cell, typed), _) in row.iter().zip(&mut typed).zip(&self.entries) {
-                let is_rejected = !*typed && rejected.contains(&(cell.as_ptr() as usize));
-                if is_rejected && !cell.is_empty() && (is_bool(cell) || number::is_number(cell)) {
-                    *typed = true;
-                    again = true;
+            for (index, text) in row.iter().enumerate() {
+                let is_known = typed.get(index) != Some(&false) || self.texts.get(index) != Some(&false);
+                let cell = Cell { text, typed: false, of_missing_parent: false };
+                if is_known || !rejected.contains(&(text.as_ptr() as usize)) || !cell.may_be_typed() {
+                    continue;
+                }
+                let takes_text = self.takes_text::<T>(row, &typed, index, result.is_ok());
+                again |= !takes_text;
+                let kind = if takes_text { self.texts.get_mut(index) } else { typed.get_mut(index) };
+                if let Some(is_kind) = kind {
+                    *is_kind = true;
                 }
             }
             match result {
@@ -98,22 +99,56 @@ impl Columns {
         }
     }
 
-    fn read_with<T: DeserializeOwned>(
+    /// Returns whether the type takes the text of a cell that something rejected, as an enum with `#[serde(untagged)]` does
+    /// if another variant takes it. Such a cell stays the text that came.
+    ///
+    /// A struct that takes the first of two equal fields says that the second one is a duplicate. A map goes on after a
+    /// value that it takes. `is_read`: whether the row was read with the cell as text.
+    fn takes_text<T: DeserializeOwned>(
         &self,
         row: &StringRecord,
         typed: &[bool],
-        with_groups: bool,
-    ) -> Result<T, RowError> {
-        let (cells, probe) = (Cells { row, typed }, Probe::Off);
-        T::deserialize(Row { columns: self, cells, is_parent: false, with_groups, probe })
+        index: usize,
+        is_read: bool,
+    ) -> bool {
+        let is_taken_twice = |typed: &[bool]| {
+            probe::is_taken_twice(|| {
+                let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::Twice(index)) });
+            })
+        };
+        if is_taken_twice(typed) {
+            return true;
+        }
+        let mut as_typed = typed.to_vec();
+        if let Some(is_typed) = as_typed.get_mut(index) {
+            *is_typed = true;
+        }
+        if !is_read || is_taken_twice(&as_typed) {
+            return false;
+        }
+        take_rejected();
+        let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::ControlFirst) });
+        let address = row.get(index).map(|text| text.as_ptr() as usize);
+        address.is_some_and(|address| take_rejected().contains(&address))
     }
 
-    /// Fails if a struct with `#[serde(flatten)]` has a column under its name in another case.
+    fn read_with<T: DeserializeOwned>(&self, cells: Cells<'_, '_>) -> Result<T, RowError> {
+        let read = |with_groups| {
+            let probe = Probe::default();
+            T::deserialize(Row { columns: self, cells, is_parent: false, with_groups, probe })
+        };
+        read(true).or_else(|error| {
+            // A map that collects the rest of the fields may take texts only.
+            if self.groups.is_empty() { Err(error) } else { read(false).map_err(|_| error) }
+        })
+    }
+
+    /// Fails if a type that hides the names of its fields has a column under its name in another case.
     fn check_names<T: DeserializeOwned>(&self, row: &StringRecord) -> Result<(), RowError> {
         let mut names = Vec::new();
         self.add_names(&mut names);
         let found = probe::field_in_other_case(&names, |probe| {
-            let cells = Cells { row, typed: &[] };
+            let cells = Cells { row, typed: &[], trial: None };
             let _ = T::deserialize(Row { columns: self, cells, is_parent: false, with_groups: true, probe });
         });
         found.map_or(Ok(()), |(field, name)| Err(RowError::new(other_case_text(&field, &name))))
@@ -137,14 +172,20 @@ impl Columns {
     }
 }
 
-fn is_bool(cell: &str) -> bool {
-    matches!(cell, "true" | "false")
+/// What a row has besides its cells, to find out how a type takes one of them.
+#[derive(Clone, Copy)]
+enum Trial {
+    /// The cell is there twice: before all cells, and at its place.
+    Twice(usize),
+    /// A text comes first, under a name that only a map reads.
+    ControlFirst,
 }
 
 #[derive(Clone, Copy)]
 struct Cells<'de, 'a> {
     row: &'de StringRecord,
     typed: &'a [bool],
+    trial: Option<Trial>,
 }
 
 impl<'de> Cells<'de, '_> {
@@ -152,6 +193,7 @@ impl<'de> Cells<'de, '_> {
         Cell {
             text: self.row.get(index).unwrap_or_default(),
             typed: self.typed.get(index).copied().unwrap_or_default(),
+            of_missing_parent: false,
         }
     }
 }
@@ -173,15 +215,40 @@ impl<'de, 'a> Row<'de, 'a> {
         self,
         visitor: V,
         groups: impl Fn(&str) -> bool,
-        baits: &[String],
+        baits: &[(String, Bait)],
     ) -> Result<V::Value, RowError> {
+        let first = self.cells.trial.and_then(|trial| match trial {
+            Trial::ControlFirst => Some((probe::CONTROL, Entry::Bait(Bait::Text))),
+            Trial::Twice(twice) => {
+                let found = self.columns.entries.iter().find(|(_, index)| *index == twice);
+                found.map(|(name, index)| (name.as_str(), Entry::Cell(*index)))
+            }
+        });
         let cells = self.columns.entries.iter().map(|(name, index)| {
-            (name.as_str(), if self.probe.replaces(name) { Entry::Bait } else { Entry::Cell(*index) })
+            (name.as_str(), self.probe.in_place_of(name).map_or(Entry::Cell(*index), Entry::Bait))
         });
         let groups = self.columns.groups.iter().filter(|(name, _)| groups(name));
         let groups = groups.map(|(name, columns)| (name.as_str(), Entry::Group(columns)));
-        let baits = baits.iter().map(|name| (name.as_str(), Entry::Bait));
-        visitor.visit_map(Entries { entries: cells.chain(groups).chain(baits), row: self, value: None })
+        let baits = baits.iter().map(|(name, bait)| (name.as_str(), Entry::Bait(*bait)));
+        let entries = first.into_iter().chain(cells).chain(groups).chain(baits);
+        visitor.visit_map(Entries {
+            entries,
+            row: self,
+            is_missing_parent: self.is_missing_parent(),
+            value: None,
+        })
+    }
+
+    /// Gives the row to a visitor that hides the names of its fields, together with the baits.
+    fn map_with_baits<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
+        let baits: Vec<_> = self.probe.baits(self.names()).collect();
+        self.map(visitor, |_| self.with_groups, &baits)
+    }
+
+    /// Returns whether this is a parent that the row does not have: CSV has no other sign of it.
+    fn is_missing_parent(&self) -> bool {
+        let is_empty = |(_, index): &(String, usize)| self.cells.get(*index).text.is_empty();
+        self.is_parent && self.columns.entries.iter().all(is_empty)
     }
 
     fn names(&self) -> impl Iterator<Item = &'a str> + Clone + use<'a> {
@@ -195,14 +262,22 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     type Error = RowError;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        self.map(visitor, |_| false, &[])
+        if self.is_missing_parent() {
+            visitor.visit_unit()
+        } else if probe::is_buffer(&visitor) {
+            self.map_with_baits(visitor)
+        } else {
+            self.map(visitor, |_| false, &[])
+        }
     }
 
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
         // serde reads a struct with `#[serde(flatten)]` as a map and does not say which fields it has.
-        let is_flattened = probe::is_flattened(&visitor);
-        let baits = if is_flattened { self.probe.names(self.names()) } else { Vec::new() };
-        self.map(visitor, |_| is_flattened && self.with_groups, &baits)
+        if probe::is_flattened(&visitor) {
+            self.map_with_baits(visitor)
+        } else {
+            self.map(visitor, |_| false, &[])
+        }
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -220,13 +295,7 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        let is_empty = |(_, index): &(String, usize)| self.cells.get(*index).text.is_empty();
-        // CSV has no other sign of a missing parent.
-        if self.is_parent && self.columns.entries.iter().all(is_empty) {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.is_missing_parent() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -275,15 +344,17 @@ impl<'de> Deserializer<'de> for Row<'de, '_> {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Entry<'a> {
     Cell(usize),
     Group(&'a Columns),
-    Bait,
+    Bait(Bait),
 }
 
 struct Entries<'de, 'a, I> {
     entries: I,
     row: Row<'de, 'a>,
+    is_missing_parent: bool,
     value: Option<(&'a str, Entry<'a>)>,
 }
 
@@ -301,9 +372,15 @@ impl<'de, 'a, I: Iterator<Item = (&'a str, Entry<'a>)>> MapAccess<'de> for Entri
             return Err(RowError::new("a value does not fit its field"));
         };
         let value = match entry {
-            Entry::Cell(index) => seed.deserialize(self.row.cells.get(index)),
-            Entry::Group(columns) => seed.deserialize(Row { columns, is_parent: true, ..self.row }),
-            Entry::Bait => seed.deserialize(Bait::<RowError>::new()),
+            Entry::Cell(index) => {
+                let of_missing_parent = self.is_missing_parent;
+                seed.deserialize(Cell { of_missing_parent, ..self.row.cells.get(index) })
+            }
+            Entry::Group(columns) => {
+                let parent = seed.deserialize(Row { columns, is_parent: true, ..self.row });
+                return parent.map_err(|error| error.in_parent(name));
+            }
+            Entry::Bait(bait) => seed.deserialize(bait.deserializer::<RowError>()),
         };
         value.map_err(|error| error.in_column(name))
     }
@@ -322,107 +399,4 @@ impl<'de> SeqAccess<'de> for Sequence<'de, '_> {
         let value = seed.deserialize(self.cells.get(*index));
         value.map(Some).map_err(|error| error.in_column(name))
     }
-}
-
-/// One cell. An empty one is null: CSV does not tell null from an empty text, and Salesforce stores no empty text.
-#[derive(Clone, Copy)]
-struct Cell<'de> {
-    text: &'de str,
-    /// Whether its field rejected text.
-    typed: bool,
-}
-
-impl<'de> Cell<'de> {
-    fn integer<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        match number::integer(self.text) {
-            Some(integer) => number::visit_integer(integer, visitor),
-            None => self.mismatch(&visitor),
-        }
-    }
-
-    fn float<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        match self.text.parse::<f64>() {
-            Ok(float) if float.is_finite() && number::is_number(self.text) => visitor.visit_f64(float),
-            _ => self.mismatch(&visitor),
-        }
-    }
-
-    fn mismatch<T>(self, expected: &dyn Expected) -> Result<T, RowError> {
-        let what = if self.text.is_empty() { "empty, where" } else { "found a value where" };
-        Err(RowError::new(format!("{what} {expected} is expected")))
-    }
-}
-
-impl<'de> Deserializer<'de> for Cell<'de> {
-    type Error = RowError;
-
-    number::read_as! { numbers }
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        match self.text {
-            "" => visitor.visit_unit(),
-            "true" if self.typed => visitor.visit_bool(true),
-            "false" if self.typed => visitor.visit_bool(false),
-            // serde has no place for larger integers below `#[serde(flatten)]`.
-            text if self.typed
-                && number::integer(text).is_some_and(|integer| integer.unsigned_abs() >> 63 == 0) =>
-            {
-                self.integer(visitor)
-            }
-            text if self.typed && number::is_number(text) => self.float(visitor),
-            text => visitor.visit_borrowed_str(text),
-        }
-    }
-
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        if is_bool(self.text) { visitor.visit_bool(self.text == "true") } else { self.mismatch(&visitor) }
-    }
-
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        visitor.visit_borrowed_str(self.text)
-    }
-
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        visitor.visit_borrowed_bytes(self.text.as_bytes())
-    }
-
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        if self.text.is_empty() { visitor.visit_none() } else { visitor.visit_some(self) }
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, RowError> {
-        // `RawValue` reads JSON as a member of this name: here the text that came, or null.
-        if name.starts_with("$serde_json") {
-            let json = if self.text.is_empty() {
-                serde_json::Value::Null
-            } else {
-                serde_json::Value::from(self.text)
-            };
-            visitor.visit_map(MapDeserializer::new([(name, json.to_string())].into_iter()))
-        } else {
-            visitor.visit_newtype_struct(self)
-        }
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, RowError> {
-        visitor.visit_enum(BorrowedStrDeserializer::new(self.text))
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, RowError> {
-        visitor.visit_unit()
-    }
-
-    number::read_as! { deserialize_str: deserialize_char deserialize_string deserialize_identifier }
-    number::read_as! { deserialize_bytes: deserialize_byte_buf }
-
-    forward_to_deserialize_any! { unit unit_struct seq tuple tuple_struct map struct }
 }

@@ -26,6 +26,15 @@ impl RowError {
     }
 }
 
+impl RowError {
+    /// Names the parent in whose columns the error is.
+    pub(super) fn in_parent(mut self, parent: &str) -> Self {
+        let column = self.column.take();
+        self.column = Some(column.map_or_else(|| parent.to_owned(), |column| format!("{parent}.{column}")));
+        self
+    }
+}
+
 impl fmt::Display for RowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.column {
@@ -71,6 +80,11 @@ impl de::Error for RowError {
     fn invalid_value(found: Unexpected<'_>, _: &dyn Expected) -> Self {
         probe::note(found);
         Self::new("a value does not fit its field")
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        probe::note_duplicate();
+        Self::new(format!("duplicate field `{field}`"))
     }
 
     fn missing_field(field: &'static str) -> Self {

@@ -47,8 +47,10 @@ impl Bulk {
             let nulls = if operation == "insert" { Nulls::Empty } else { Nulls::Clear(field) };
             let mut buffer = CsvBuffer::new(self.job_bytes, nulls);
             pin_mut!(records);
+            let mut number = 0;
             while let Some(record) = records.next().await {
-                buffer.add(&record)?;
+                number += 1;
+                buffer.add(&record).map_err(|error| error.in_record(number))?;
                 if buffer.is_full() {
                     let full = std::mem::replace(&mut buffer, CsvBuffer::new(self.job_bytes, nulls));
                     self.create_job(&new_job, full.finish()?, &mut jobs).await?;

@@ -3,19 +3,20 @@
 use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 #[cfg(doc)]
 use crate::query::Query;
 use crate::{
     composite::{
-        body,
+        body::{self, Status},
         reference::ResponseReader,
         send::{complete_children, post},
         subrequest::{MAX_SUBREQUESTS, RequestParts, Subrequest, subrequest_methods},
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
+    request::decode,
 };
 
 /// Up to 25 independent subrequests that are sent as one request, returned by [`Connection::batch`].
@@ -66,11 +67,24 @@ pub struct BatchResponse {
     batch: Arc<()>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 struct BatchResult {
-    status_code: u16,
+    status: Status,
     result: Option<Box<RawValue>>,
+}
+
+impl BatchResult {
+    fn read(json: &RawValue) -> Self {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Members<'a> {
+            #[serde(borrow)]
+            status_code: Option<&'a RawValue>,
+            result: Option<Box<RawValue>>,
+        }
+        let Members { status_code, result } = body::members(json);
+        Self { status: status_code.map(Status::read).unwrap_or_default(), result }
+    }
 }
 
 impl Connection {
@@ -148,11 +162,12 @@ impl Batch {
             method: &'static str,
             url: String,
             #[serde(skip_serializing_if = "Option::is_none")]
-            rich_input: Option<&'a Value>,
+            rich_input: Option<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct ResponseBody {
-            results: Vec<BatchResult>,
+        struct ResponseBody<'a> {
+            #[serde(borrow)]
+            results: Vec<&'a RawValue>,
         }
         if self.subrequests.is_empty() {
             return Ok(BatchResponse { results: Vec::new(), batch: self.identity });
@@ -161,17 +176,20 @@ impl Batch {
         let batch_requests = self.subrequests.iter().map(|parts| SubrequestBody {
             method: parts.method,
             url: format!("v{version}/{}", parts.resource),
-            rich_input: parts.body.as_ref(),
+            rich_input: parts.body.as_deref(),
         });
         let body = BatchBody { halt_on_error: self.halt_on_error, batch_requests: batch_requests.collect() };
         let idempotent = self.subrequests.iter().all(|parts| parts.idempotent);
-        let ResponseBody { mut results } =
-            post(&self.connection, "composite/batch", &body, idempotent).await?;
-        if results.len() != self.subrequests.len() {
+        let response = post(&self.connection, "composite/batch", &body, idempotent).await?;
+        let ResponseBody { results } = decode::json(decode::json_of(&response)?)?;
+        let mut results: Vec<_> = results.into_iter().map(BatchResult::read).collect();
+        let is_readable = results.iter().any(|result| result.status.0.is_some());
+        // The results have no ids: those of a shorter list belong to unknown subrequests.
+        if results.len() != self.subrequests.len() || !is_readable {
             return Err(InvalidResponse::Unexpected("not one response per subrequest").into());
         }
         let responses = self.subrequests.iter().zip(&mut results);
-        let responses = responses.map(|(parts, result)| (parts, result.status_code, &mut result.result));
+        let responses = responses.map(|(parts, result)| (parts, result.status, &mut result.result));
         complete_children(&self.connection, responses).await?;
         Ok(BatchResponse { results, batch: self.identity })
     }
@@ -198,7 +216,7 @@ impl BatchResponse {
     pub fn check(&self) -> Result<()> {
         self.results.iter().try_for_each(|result| {
             let body = result.result.as_ref().map_or("null", |body| body.get());
-            body::read(result.status_code, body.as_bytes(), |_| Ok(()))
+            body::read(result.status, body.as_bytes(), |_| Ok(()))
         })
     }
 
@@ -213,6 +231,6 @@ impl BatchResponse {
         let result = self.results.get(subrequest.index).filter(|_| is_own);
         let result = result.ok_or(InvalidResponse::Unexpected("the subrequest belongs to another batch"))?;
         let body = result.result.as_ref().map_or("null", |body| body.get());
-        body::read(result.status_code, body.as_bytes(), subrequest.read)
+        body::read(result.status, body.as_bytes(), subrequest.read)
     }
 }

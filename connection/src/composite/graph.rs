@@ -1,20 +1,24 @@
 //! Graphs: several composites in one request, each all or none.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::{
     composite::{
-        body::SubrequestBody,
+        body::{self, CompositeResponseBody, SubrequestBody},
         list::SubrequestList,
         reference::Reference,
         send::{
-            CompositeResponseBody, check, check_ids, complete_children, get, post, subrequest_bodies,
-            with_parts,
+            Subresponse, check, check_readable, complete_children, get, post, subrequest_bodies,
+            subresponses, with_parts,
         },
         subrequest::{Subrequest, subrequest_methods},
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
+    request::{decode, error_body},
 };
 
 /// Maximum number of graphs per request. Source: REST API Developer Guide, "Composite Graph Limits".
@@ -34,12 +38,38 @@ pub struct Graph(SubrequestList);
 #[must_use = "graphs may have failed: see `get` and `outcomes`"]
 pub struct GraphResponse(Vec<GraphResult>);
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Debug)]
 struct GraphResult {
     graph_id: String,
-    graph_response: CompositeResponseBody,
-    is_successful: bool,
+    responses: Vec<Subresponse>,
+    /// `None` if the response does not say it.
+    is_successful: Option<bool>,
+}
+
+/// What the response has of one graph. An odd member must not lose the other graphs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Members<'a> {
+    #[serde(borrow)]
+    graph_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    graph_response: Option<&'a RawValue>,
+    #[serde(borrow)]
+    is_successful: Option<&'a RawValue>,
+}
+
+impl GraphResult {
+    fn new(members: &Members<'_>, list: &SubrequestList) -> Result<Self> {
+        let response = members.graph_response.map(RawValue::get);
+        let response: Option<CompositeResponseBody<&RawValue>> =
+            response.and_then(|response| serde_json::from_str(response).ok());
+        let found = response.map(|response| response.composite_response).unwrap_or_default();
+        Ok(Self {
+            graph_id: list.id()?.to_owned(),
+            responses: subresponses(&found, list)?,
+            is_successful: members.is_successful.and_then(|flag| serde_json::from_str(flag.get()).ok()),
+        })
+    }
 }
 
 impl Default for Graph {
@@ -106,8 +136,9 @@ impl Connection {
             composite_request: Vec<SubrequestBody<'a>>,
         }
         #[derive(Deserialize)]
-        struct ResponseBody {
-            graphs: Vec<GraphResult>,
+        struct ResponseBody<'a> {
+            #[serde(borrow)]
+            graphs: Vec<&'a RawValue>,
         }
         let graphs: Vec<Graph> = graphs.into_iter().filter(|graph| !graph.0.subrequests.is_empty()).collect();
         if graphs.is_empty() {
@@ -125,18 +156,26 @@ impl Connection {
         });
         let body = RequestBody { graphs: bodies.collect::<Result<_>>()? };
         let idempotent = graphs.iter().flat_map(|graph| &graph.0.subrequests).all(|parts| parts.idempotent);
-        let mut response: ResponseBody = post(self, "composite/graph", &body, idempotent).await?;
-        if response.graphs.len() != graphs.len() {
-            return Err(InvalidResponse::Unexpected("not one response per graph").into());
+        let response = post(self, "composite/graph", &body, idempotent).await?;
+        let response: ResponseBody<'_> = decode::json(decode::json_of(&response)?)?;
+        let mut found: HashMap<_, _> = response
+            .graphs
+            .into_iter()
+            .filter_map(|json| {
+                let members: Members<'_> = body::members(json);
+                Some((error_body::text(members.graph_id?)?, members))
+            })
+            .collect();
+        let results = graphs.iter().map(|graph| {
+            let members = found.remove(graph.0.id()?).unwrap_or_default();
+            GraphResult::new(&members, &graph.0)
+        });
+        let mut results = results.collect::<Result<Vec<_>>>()?;
+        check_readable(results.iter().flat_map(|result| &result.responses))?;
+        for (result, graph) in results.iter_mut().zip(&graphs) {
+            complete_children(self, with_parts(&mut result.responses, &graph.0)).await?;
         }
-        for (result, graph) in response.graphs.iter_mut().zip(&graphs) {
-            if result.graph_id != graph.0.id()? {
-                return Err(InvalidResponse::Unexpected("not one response per graph").into());
-            }
-            check_ids(&result.graph_response, &graph.0)?;
-            complete_children(self, with_parts(&mut result.graph_response, &graph.0)).await?;
-        }
-        Ok(GraphResponse(response.graphs))
+        Ok(GraphResponse(results))
     }
 }
 
@@ -147,7 +186,7 @@ impl GraphResponse {
     /// As there.
     pub fn get<T>(&self, subrequest: &Reference<T>) -> Result<T> {
         let graph = self.0.iter().find(|graph| subrequest.id.starts_with(&graph.graph_id));
-        get(graph.map_or(&[], |graph| &graph.graph_response.composite_response), subrequest)
+        get(graph.map_or(&[], |graph| &graph.responses), subrequest)
     }
 
     /// Returns the outcome of each graph that was sent, in their order.
@@ -155,11 +194,11 @@ impl GraphResponse {
     /// An error is the first one that Salesforce sent for a subrequest itself, rather than because another one failed.
     pub fn outcomes(&self) -> impl Iterator<Item = Result<()>> {
         self.0.iter().map(|graph| {
-            check(&graph.graph_response.composite_response)?;
-            if graph.is_successful {
-                Ok(())
-            } else {
-                Err(InvalidResponse::Unexpected("a failed graph without an error").into())
+            check(&graph.responses)?;
+            match graph.is_successful {
+                Some(true) => Ok(()),
+                Some(false) => Err(InvalidResponse::Unexpected("a failed graph without an error").into()),
+                None => Err(InvalidResponse::Unexpected("a graph without its outcome").into()),
             }
         })
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::{
     composite::{
@@ -10,6 +10,7 @@ use crate::{
         subrequest::{RequestParts, Subrequest},
     },
     error::{Error, InvalidRequest, Result},
+    json::tree::Json,
 };
 
 /// The subrequests of a composite or a graph.
@@ -36,8 +37,8 @@ impl SubrequestList {
             let number = id.strip_prefix(prefix).and_then(|number| number.parse::<usize>().ok());
             number.is_some_and(|number| number < self.subrequests.len())
         };
-        let is_valid = has_only_known_references(&Value::from(&*parts.resource), true, &is_known)
-            && parts.body.as_ref().is_none_or(|body| has_only_known_references(body, false, &is_known));
+        let is_valid = has_only_known_segments(&parts.resource, &is_known)
+            && parts.body.as_deref().is_none_or(|body| is_body_valid(body, &is_known));
         if !is_valid {
             return Err(InvalidRequest::Reference.into());
         }
@@ -69,33 +70,45 @@ impl fmt::Debug for SubrequestList {
     }
 }
 
-/// Returns true if every `@{` in `value` belongs to a reference with a known id.
+/// Returns true if every `@{` in a body belongs to a reference with a known id.
 ///
 /// Salesforce takes any other `@{` for a reference, too, and has no escape for it: a user's text could read the values
-/// of other subrequests. With `is_path`, texts are paths whose segments may be references.
-fn has_only_known_references(value: &Value, is_path: bool, is_known: &impl Fn(&str) -> bool) -> bool {
-    let is_reference = |text: &str| {
-        let path = text.strip_prefix("@{").and_then(|text| text.strip_suffix('}'));
-        path.and_then(|path| path.split_once('.'))
-            .is_some_and(|(id, member)| is_known(id) && !member.contains('}'))
-    };
-    match value {
-        Value::String(text) if is_path => text.split('/').all(|segment| {
-            !segment.contains("@{") || is_reference(segment.split('?').next().unwrap_or_default())
-        }),
-        Value::String(text) => !text.contains("@{") || is_reference(text),
-        Value::Array(items) => items.iter().all(|item| has_only_known_references(item, is_path, is_known)),
-        Value::Object(members) => members
+/// of other subrequests.
+fn is_body_valid(body: &RawValue, is_known: &impl Fn(&str) -> bool) -> bool {
+    // Raw JSON of the program may have escapes.
+    let may_have_references = ["@{", "\\u"].iter().any(|start| body.get().contains(start));
+    !may_have_references
+        || Json::parse(body.get()).is_some_and(|body| has_only_known_references(&body, is_known))
+}
+
+fn has_only_known_references(json: &Json, is_known: &impl Fn(&str) -> bool) -> bool {
+    match json {
+        Json::Text(text) => !text.contains("@{") || is_reference(text, is_known),
+        Json::Array(elements) => elements.iter().all(|element| has_only_known_references(element, is_known)),
+        Json::Object(members) => members
             .iter()
-            .all(|(name, value)| !name.contains("@{") && has_only_known_references(value, is_path, is_known)),
+            .all(|(name, value)| !name.contains("@{") && has_only_known_references(value, is_known)),
         _ => true,
     }
+}
+
+/// As [`is_body_valid`], for a path, whose segments may be references.
+fn has_only_known_segments(path: &str, is_known: &impl Fn(&str) -> bool) -> bool {
+    path.split('/').all(|segment| {
+        !segment.contains("@{") || is_reference(segment.split('?').next().unwrap_or_default(), is_known)
+    })
+}
+
+fn is_reference(text: &str, is_known: &impl Fn(&str) -> bool) -> bool {
+    let path = text.strip_prefix("@{").and_then(|text| text.strip_suffix('}'));
+    path.and_then(|path| path.split_once('.'))
+        .is_some_and(|(id, member)| is_known(id) && !member.contains('}'))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::id::SalesforceId;

@@ -9,6 +9,8 @@
 //!
 //! Source: REST API Developer Guide, "Composite", "Composite Graph", "Composite Batch", "sObject Tree".
 
+use serde_json::value::RawValue;
+
 pub(crate) mod batch;
 pub(crate) mod body;
 pub(crate) mod graph;
@@ -26,11 +28,11 @@ pub use self::{
     tree::{Tree, TreeError, TreeIds, TreeNode, TreeRecordError},
 };
 use self::{
-    body::CompositeBody,
+    body::{CompositeBody, CompositeResponseBody},
     list::SubrequestList,
     send::{
-        CompositeResponseBody, Subresponse, check, check_ids, complete_children, get, post,
-        subrequest_bodies, with_parts,
+        Subresponse, check, check_readable, complete_children, get, post, subrequest_bodies, subresponses,
+        with_parts,
     },
     subrequest::{MAX_SUBREQUESTS, subrequest_methods},
 };
@@ -39,6 +41,7 @@ use crate::error::Error;
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
+    request::decode,
 };
 
 /// Maximum number of queries and requests with many records in one composite. Source: REST API Developer Guide,
@@ -153,11 +156,12 @@ impl Composite {
             composite_request: subrequest_bodies(&self.list, self.connection.api_version())?,
         };
         let idempotent = self.list.subrequests.iter().all(|parts| parts.idempotent);
-        let mut response: CompositeResponseBody =
-            post(&self.connection, "composite", &body, idempotent).await?;
-        check_ids(&response, &self.list)?;
-        complete_children(&self.connection, with_parts(&mut response, &self.list)).await?;
-        Ok(CompositeResponse(response.composite_response))
+        let response = post(&self.connection, "composite", &body, idempotent).await?;
+        let response: CompositeResponseBody<&RawValue> = decode::json(decode::json_of(&response)?)?;
+        let mut responses = subresponses(&response.composite_response, &self.list)?;
+        check_readable(&responses)?;
+        complete_children(&self.connection, with_parts(&mut responses, &self.list)).await?;
+        Ok(CompositeResponse(responses))
     }
 }
 

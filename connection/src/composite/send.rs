@@ -1,21 +1,24 @@
 //! Sends several subrequests as one request and finds the response to each.
 
+use std::collections::HashMap;
+
 use reqwest::Method;
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::{
     composite::{
-        body::{self, SubrequestBody},
+        body::{self, Status, SubrequestBody},
         list::SubrequestList,
         reference::Reference,
         subrequest::RequestParts,
     },
     connection::Connection,
     error::{Error, InvalidResponse, Result},
+    http::response::Response,
     query::children,
     request::{
-        decode,
+        decode, error_body,
         path::ResourcePath,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
@@ -24,7 +27,6 @@ use crate::{
 
 /// The body is missing or `null` if the response has none.
 pub(crate) type Subresponse = body::Subresponse<Option<Box<RawValue>>>;
-pub(crate) type CompositeResponseBody = body::CompositeResponseBody<Option<Box<RawValue>>>;
 
 /// Returns the subrequests as they are sent.
 pub(crate) fn subrequest_bodies(
@@ -35,30 +37,58 @@ pub(crate) fn subrequest_bodies(
         method: parts.method,
         url: format!("/services/data/v{version}/{}", parts.resource),
         reference_id,
-        body: parts.body.as_ref(),
+        body: parts.body.as_deref(),
         http_headers: &parts.headers,
     });
     Ok(bodies.collect())
 }
 
 /// Sends a request with several subrequests. `idempotent`: whether all of them may run twice.
-pub(crate) async fn post<T: DeserializeOwned>(
+pub(crate) async fn post(
     connection: &Connection,
     resource: &str,
     body: &impl Serialize,
     idempotent: bool,
-) -> Result<T> {
+) -> Result<Response> {
     let path = ResourcePath::versioned(connection.api_version(), resource)?;
     let request = ApiRequest::new(Method::POST, path).json(decode::body(body)?);
     let request = if idempotent { request.idempotent() } else { request };
-    Ok(decode::response(&connection.send(request).await?)?)
+    connection.send(request).await
 }
 
-/// Fails unless there is one response for each subrequest, in their order.
-pub(crate) fn check_ids(response: &CompositeResponseBody, list: &SubrequestList) -> Result<()> {
-    let expected = list.with_ids()?;
-    let expected = expected.iter().map(|(id, _)| id);
-    if response.composite_response.iter().map(|subresponse| &subresponse.reference_id).eq(expected) {
+/// Returns one response for each subrequest, in their order, from a list of them in any order.
+///
+/// A missing or odd one does not lose the others: it has no status.
+pub(crate) fn subresponses(found: &[&RawValue], list: &SubrequestList) -> Result<Vec<Subresponse>> {
+    #[derive(Default, Deserialize)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Members<'a> {
+        #[serde(borrow)]
+        body: Option<&'a RawValue>,
+        #[serde(borrow)]
+        http_status_code: Option<&'a RawValue>,
+        #[serde(borrow)]
+        reference_id: Option<&'a RawValue>,
+    }
+    let mut found: HashMap<_, _> = found
+        .iter()
+        .filter_map(|json| {
+            let members: Members<'_> = body::members(json);
+            Some((error_body::text(members.reference_id?)?, members))
+        })
+        .collect();
+    let subresponses = list.with_ids()?.into_iter().map(|(reference_id, _)| {
+        let Members { body, http_status_code, .. } = found.remove(&reference_id).unwrap_or_default();
+        let body = body.filter(|body| body.get() != "null").map(ToOwned::to_owned);
+        let http_status_code = http_status_code.map(Status::read).unwrap_or_default();
+        Subresponse { body, http_status_code, reference_id }
+    });
+    Ok(subresponses.collect())
+}
+
+/// Fails if no subresponse can be read: then there is no result to lose.
+pub(crate) fn check_readable<'a>(subresponses: impl IntoIterator<Item = &'a Subresponse>) -> Result<()> {
+    if subresponses.into_iter().any(|subresponse| subresponse.http_status_code.0.is_some()) {
         Ok(())
     } else {
         Err(InvalidResponse::Unexpected("not one response per subrequest").into())
@@ -91,10 +121,10 @@ pub(crate) fn check(responses: &[Subresponse]) -> Result<()> {
 
 /// Returns each subrequest with the status and the body of its response.
 pub(crate) fn with_parts<'a>(
-    response: &'a mut CompositeResponseBody,
+    responses: &'a mut [Subresponse],
     list: &'a SubrequestList,
-) -> impl Iterator<Item = (&'a RequestParts, u16, &'a mut Option<Box<RawValue>>)> {
-    let responses = response.composite_response.iter_mut();
+) -> impl Iterator<Item = (&'a RequestParts, Status, &'a mut Option<Box<RawValue>>)> {
+    let responses = responses.iter_mut();
     list.subrequests
         .iter()
         .zip(responses)
@@ -106,11 +136,11 @@ pub(crate) fn with_parts<'a>(
 /// Only a response that `T` cannot be read from is changed, so that its other rows are not lost.
 pub(crate) async fn complete_children<'a>(
     connection: &Connection,
-    responses: impl Iterator<Item = (&'a RequestParts, u16, &'a mut Option<Box<RawValue>>)>,
+    responses: impl Iterator<Item = (&'a RequestParts, Status, &'a mut Option<Box<RawValue>>)>,
 ) -> Result<()> {
     for (parts, status, body) in responses {
         let Some(page) = body.as_ref().map(|body| body.get().as_bytes()) else { continue };
-        if status == 200 && (parts.lacks_children)(page) {
+        if status.0 == Some(200) && (parts.lacks_children)(page) {
             let complete = children::complete(connection, page, MAX_RESPONSE_BYTES).await?;
             *body = Some(RawValue::from_string(complete).map_err(Error::internal)?);
         }

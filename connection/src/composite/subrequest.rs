@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{
+    Map, Value,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{
     composite::reference::{RecordRef, ResponseReader, ToRecordRef},
@@ -40,7 +43,8 @@ pub(crate) struct RequestParts {
     pub(crate) method: &'static str,
     /// The path below the API version, for example `sobjects/Account`.
     pub(crate) resource: String,
-    pub(crate) body: Option<Value>,
+    /// As it is sent. A tree of JSON would turn `0.1_f32` into `0.10000000149011612`.
+    pub(crate) body: Option<Box<RawValue>>,
     pub(crate) headers: Map<String, Value>,
     /// Whether the subrequest may run twice.
     pub(crate) idempotent: bool,
@@ -138,6 +142,7 @@ impl<T: DeserializeOwned> Subrequest<T> {
         let method = known.into_iter().find(|known| known.eq_ignore_ascii_case(method));
         // Checks the form only, which is the same in all versions.
         ResourcePath::versioned(ApiVersion::CURRENT, resource)?;
+        let body = body.as_ref().map(value).transpose()?;
         let parts = RequestParts::new(method.ok_or(InvalidRequest::Method)?, resource.to_owned(), body);
         Ok(Self { parts, read: |body| Ok(decode::json(body)?) })
     }
@@ -194,7 +199,7 @@ impl<T> Subrequest<T> {
 }
 
 impl RequestParts {
-    fn new(method: &'static str, resource: String, body: Option<Value>) -> Self {
+    fn new(method: &'static str, resource: String, body: Option<Box<RawValue>>) -> Self {
         let idempotent = method == "GET";
         Self { method, resource, body, headers: Map::new(), idempotent, lacks_children: |_| false }
     }
@@ -210,9 +215,9 @@ fn record_resource(object: &str, id: &RecordRef) -> Result<String> {
     Ok(format!("sobjects/{object}/{id}"))
 }
 
-fn value<R: Serialize + ?Sized>(record: &R) -> Result<Value> {
+fn value<R: Serialize + ?Sized>(record: &R) -> Result<Box<RawValue>> {
     finite::check(record)?;
-    serde_json::to_value(record).map_err(|error| InvalidRequest::Body(error).into())
+    to_raw_value(record).map_err(|error| InvalidRequest::Body(error).into())
 }
 
 /// Defines the methods that [`Composite`](crate::composite::Composite), [`Graph`](crate::composite::Graph) and

@@ -1,17 +1,23 @@
 //! A tree: records and their children, created by one request.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
 
 use crate::{
-    composite::send::post,
+    composite::{body, send::post},
     connection::Connection,
     error::{ApiError, Error, InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    request::finite,
+    request::{decode, error_body, error_response, finite},
 };
 
 /// Maximum number of records in a tree. Source: REST API Developer Guide, "sObject Tree".
@@ -46,7 +52,8 @@ pub struct Tree {
 
 struct Node {
     object: ObjectName,
-    record: Map<String, Value>,
+    /// The record's members as they are sent. A tree of JSON would turn `0.1_f32` into `0.10000000149011612`.
+    record: BTreeMap<String, Box<RawValue>>,
     /// The parent's index, and the name of its relationship to the children.
     parent: Option<(usize, FieldName)>,
 }
@@ -79,7 +86,8 @@ impl Eq for TreeNode {}
 /// The ids of the records that a [`Tree`] created.
 #[derive(Debug)]
 pub struct TreeIds {
-    ids: Vec<SalesforceId>,
+    /// `None` for a record whose id cannot be read: it exists, and so do the others.
+    ids: Vec<Option<SalesforceId>>,
     tree: Arc<()>,
 }
 
@@ -146,8 +154,9 @@ impl Tree {
     /// (`Contact`, `Invoice__c`).
     ///
     /// # Errors
-    /// As [`add`](Self::add), [`InvalidRequest::Name`] for an invalid name, and [`InvalidRequest::Reference`] for a
-    /// parent of another tree.
+    /// As [`add`](Self::add), [`InvalidRequest::Name`] for an invalid name, [`InvalidRequest::Reference`] for a parent of
+    /// another tree, and [`InvalidRequest::Record`] if the parent's record has something other than records under the
+    /// name of the relationship.
     pub fn add_child<R: Serialize + ?Sized>(
         &mut self,
         parent: &TreeNode,
@@ -158,7 +167,10 @@ impl Tree {
         if !Arc::ptr_eq(&parent.tree, &self.identity) {
             return Err(InvalidRequest::Reference.into());
         }
-        self.push(object.parse()?, Some((parent.index, relationship.parse()?)), record)
+        let relationship: FieldName = relationship.parse()?;
+        let own = self.nodes.get(parent.index).and_then(|node| node.record.get(relationship.as_str()));
+        own.map_or(Some(VecDeque::new()), |own| records(own)).ok_or(InvalidRequest::Record)?;
+        self.push(object.parse()?, Some((parent.index, relationship)), record)
     }
 
     fn push<R: Serialize + ?Sized>(
@@ -171,10 +183,9 @@ impl Tree {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_RECORDS }.into());
         }
         finite::check(record)?;
-        let record = match serde_json::to_value(record).map_err(InvalidRequest::Body)? {
-            Value::Object(record) => record,
-            _ => return Err(InvalidRequest::Record.into()),
-        };
+        let record = to_raw_value(record).map_err(InvalidRequest::Body)?;
+        // An array or a text is not a map.
+        let record = serde_json::from_str(record.get()).map_err(|_| InvalidRequest::Record)?;
         self.nodes.push(Node { object, record, parent });
         Ok(TreeNode { index: self.nodes.len() - 1, tree: Arc::clone(&self.identity) })
     }
@@ -207,63 +218,96 @@ impl Tree {
     /// [`TreeError::Refused`] with the rejected records and the reasons; [`TreeError::Call`] if the request failed. In a
     /// function that returns this crate's [`Result`], `?` converts both into an [`Error`] with all reasons.
     pub async fn send(self) -> Result<TreeIds, TreeError> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct CreatedRecord {
-            reference_id: String,
-            id: SalesforceId,
+        /// An odd member must not lose the ids of the other records.
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        struct CreatedRecord<'a> {
+            #[serde(borrow)]
+            reference_id: Option<&'a RawValue>,
+            #[serde(borrow)]
+            id: Option<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct ResponseBody {
-            results: Vec<CreatedRecord>,
+        struct ResponseBody<'a> {
+            #[serde(borrow)]
+            results: Vec<&'a RawValue>,
         }
         let (tree, count) = (Arc::clone(&self.identity), self.nodes.len());
         if count == 0 {
             return Ok(TreeIds { ids: Vec::new(), tree });
         }
         let (connection, resource) = (self.connection.clone(), format!("composite/tree/{}", self.object));
-        let body = json!({ "records": self.into_records() });
-        let response: ResponseBody =
+        let body = Records { records: self.into_records().map_err(Error::from)? };
+        let response =
             post(&connection, &resource, &body, false).await.map_err(|error| tree_error(error, &tree))?;
+        let body = decode::json_of(&response).map_err(Error::from)?;
+        let ResponseBody { results } = decode::json(body).map_err(Error::from)?;
         let mut ids = vec![None; count];
-        for created in response.results {
-            if let Some(id) = node_index(&created.reference_id).and_then(|index| ids.get_mut(index)) {
-                *id = Some(created.id);
+        for created in results {
+            let CreatedRecord { reference_id, id } = body::members(created);
+            let index = reference_id.and_then(error_body::text).and_then(|reference| node_index(&reference));
+            if let Some(known) = index.and_then(|index| ids.get_mut(index)) {
+                *known = id.and_then(error_body::text).and_then(|id| id.parse().ok());
             }
         }
-        let ids: Option<Vec<_>> = ids.into_iter().collect();
-        let ids = ids.ok_or(InvalidResponse::Unexpected("a tree without an id for each record"));
-        Ok(TreeIds { ids: ids.map_err(Error::from)?, tree })
+        // Without any id there is none to lose.
+        if ids.iter().all(Option::is_none) {
+            let error = error_response::read(response.status.as_u16(), body, None).error;
+            return Err(match tree_error(error, &tree) {
+                TreeError::Call(_) => Error::from(InvalidResponse::Unexpected("a tree without ids")).into(),
+                refused => refused,
+            });
+        }
+        Ok(TreeIds { ids, tree })
     }
 
     /// Returns the records at the top, with their children inside.
-    fn into_records(self) -> Vec<Value> {
-        let mut records: Vec<Map<String, Value>> = Vec::with_capacity(self.nodes.len());
-        let mut parents = Vec::with_capacity(self.nodes.len());
-        for (index, node) in self.nodes.into_iter().enumerate() {
-            let mut record = node.record;
-            let attributes = json!({ "type": node.object.as_str(), "referenceId": format!("n{index}") });
-            record.insert("attributes".to_owned(), attributes);
-            records.push(record);
-            parents.push(node.parent);
-        }
-        let mut roots = Vec::new();
+    fn into_records(self) -> Result<VecDeque<Box<RawValue>>, InvalidRequest> {
+        let mut roots = VecDeque::new();
+        // For each record its children, by their relationship.
+        let mut children: Vec<BTreeMap<String, VecDeque<Box<RawValue>>>> =
+            vec![BTreeMap::new(); self.nodes.len()];
         // From last to first: a record has all its children before it is moved into its parent.
-        while let (Some(record), Some(parent)) = (records.pop(), parents.pop()) {
-            let Some((parent, relationship)) = parent else {
-                roots.push(Value::Object(record));
-                continue;
-            };
-            // Always found, because parents are added before their children.
-            let Some(parent) = records.get_mut(parent) else { continue };
-            let children = parent.entry(relationship.as_str()).or_insert_with(|| json!({ "records": [] }));
-            if let Some(children) = children["records"].as_array_mut() {
-                children.insert(0, Value::Object(record));
+        for (index, node) in self.nodes.into_iter().enumerate().rev() {
+            let mut record = node.record;
+            for (relationship, added) in children.pop().unwrap_or_default() {
+                let own = record.get(&relationship).and_then(|own| records(own));
+                let records = own.into_iter().flatten().chain(added).collect();
+                record.insert(relationship, raw(&Records { records })?);
+            }
+            let attributes = json!({ "type": node.object.as_str(), "referenceId": format!("n{index}") });
+            record.insert("attributes".to_owned(), raw(&attributes)?);
+            let record = raw(&record)?;
+            match node.parent {
+                None => roots.push_front(record),
+                // Always found, because parents are added before their children.
+                Some((parent, relationship)) => {
+                    if let Some(children) = children.get_mut(parent) {
+                        children.entry(relationship.as_str().to_owned()).or_default().push_front(record);
+                    }
+                }
             }
         }
-        roots.reverse();
-        roots
+        Ok(roots)
     }
+}
+
+/// The form in which the records at the top and the children of a record are sent.
+#[derive(Serialize, Deserialize)]
+struct Records {
+    records: VecDeque<Box<RawValue>>,
+}
+
+fn raw<T: Serialize>(value: &T) -> Result<Box<RawValue>, InvalidRequest> {
+    to_raw_value(value).map_err(InvalidRequest::Body)
+}
+
+/// Returns the records that a record of the program has itself under the name of a relationship; none for `null`.
+///
+/// Returns `None` for something other than records.
+fn records(own: &RawValue) -> Option<VecDeque<Box<RawValue>>> {
+    let own: Option<Records> = serde_json::from_str(own.get()).ok()?;
+    Some(own.map(|own| own.records).unwrap_or_default())
 }
 
 fn node_index(reference: &str) -> Option<usize> {
@@ -290,9 +334,10 @@ impl TreeIds {
     /// Returns the id of a record.
     ///
     /// # Errors
-    /// [`Error::InvalidResponse`] if the record belongs to another tree.
+    /// [`Error::InvalidResponse`] if the response has no readable id of the record, or it belongs to another tree.
     pub fn get(&self, node: &TreeNode) -> Result<SalesforceId> {
         let id = self.ids.get(node.index).filter(|_| Arc::ptr_eq(&self.tree, &node.tree));
-        Ok(*id.ok_or(InvalidResponse::Unexpected("the record belongs to another tree"))?)
+        let id = id.ok_or(InvalidResponse::Unexpected("the record belongs to another tree"))?;
+        Ok(id.ok_or(InvalidResponse::Unexpected("a created record without a readable id"))?)
     }
 }

@@ -72,13 +72,15 @@ pub enum InvalidRequest {
     #[error("the record cannot be written as a row of CSV")]
     Csv,
     /// A value cannot be written into a field: as a cell of CSV, or a number that is not finite.
-    #[error("the field `{column}` cannot be written: {reason}")]
+    #[error("the field `{column}`{} cannot be written: {reason}", of_record(*record))]
     #[non_exhaustive]
     Column {
         /// The field, or the column of the CSV.
         column: String,
         /// Why.
         reason: &'static str,
+        /// Which record of a bulk load it was, from 1.
+        record: Option<u64>,
     },
     /// A record of the caller's CSV does not end: a quote is opened and not closed.
     #[error(
@@ -155,6 +157,21 @@ pub enum InvalidRequest {
 }
 
 crate::error::debug::debug_as_display!(InvalidRequest);
+
+impl InvalidRequest {
+    /// Names the record of a bulk load, counted from 1, in which a column cannot be written.
+    #[cfg(feature = "bulk")]
+    pub(crate) fn in_record(self, number: u64) -> Self {
+        match self {
+            Self::Column { column, reason, .. } => Self::Column { column, reason, record: Some(number) },
+            error => error,
+        }
+    }
+}
+
+fn of_record(record: Option<u64>) -> String {
+    record.map(|number| format!(" of record {number}")).unwrap_or_default()
+}
 
 macro_rules! impl_from_for_error {
     ($($part:ident)*) => {$(

@@ -75,7 +75,7 @@ impl GraphQlFailure {
     /// # Errors
     /// [`Error::InvalidResponse`](crate::Error::InvalidResponse) if the data does not fit `T`.
     pub fn data<T: DeserializeOwned>(&self) -> Result<Option<T>> {
-        Ok(self.data.as_deref().map(decode::json).transpose()?)
+        Ok(self.data.as_deref().map(decode::record).transpose()?)
     }
 
     /// Returns whether the document does not fit the org's schema.

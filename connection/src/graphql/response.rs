@@ -63,5 +63,5 @@ pub(super) fn read(response: &Response) -> Result<(Option<Bytes>, Vec<GraphQlErr
 
 /// Reads the data of a response without errors.
 pub(super) fn data<T: DeserializeOwned>(data: Option<Bytes>) -> Result<T, InvalidResponse> {
-    decode::json(&data.ok_or(InvalidResponse::Unexpected("a GraphQL response without data"))?)
+    decode::record(&data.ok_or(InvalidResponse::Unexpected("a GraphQL response without data"))?)
 }

@@ -10,6 +10,19 @@ thread_local! {
     /// The floats that a type rejected while a value was read. serde drops some errors, for example those of an `Option`
     /// with `#[serde(flatten)]`, so that the returned error does not have all of them.
     static REJECTED: RefCell<Vec<Rejected>> = const { RefCell::new(Vec::new()) };
+    /// The error of this crate's own that came up while a value was read, for the same reason.
+    static OWN: RefCell<Option<&'static str>> = const { RefCell::new(None) };
+}
+
+/// Returns an error of this crate's own, and records it in case serde drops it.
+pub(crate) fn own<E: de::Error>(text: &'static str) -> E {
+    OWN.set(Some(text));
+    E::custom(text)
+}
+
+/// Returns the error of this crate's own that came up since the last call.
+pub(crate) fn take_own() -> Option<&'static str> {
+    OWN.take()
 }
 
 /// A float that a type rejected.
@@ -48,6 +61,11 @@ impl de::Error for ReadError {
             let needs_digits = expected.to_string() == decimal::EXPECTED;
             REJECTED.with_borrow_mut(|rejected| rejected.push(Rejected { float, needs_digits }));
         }
+        Self
+    }
+
+    fn duplicate_field(_: &'static str) -> Self {
+        probe::note_duplicate();
         Self
     }
 

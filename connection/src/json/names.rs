@@ -2,7 +2,13 @@
 //!
 //! Salesforce accepts the name of a field in any case and returns it in its own, so that serde reads it as missing.
 
-use std::fmt;
+use std::{
+    any::type_name,
+    cell::RefCell,
+    collections::HashSet,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+};
 
 use serde::{
     Deserializer,
@@ -20,10 +26,17 @@ use crate::{
     },
 };
 
+/// Maximum number of pairs of a type and the names of a row that are remembered as fine, on each thread.
+const MAX_FINE: usize = 256;
+
+thread_local! {
+    static FINE: RefCell<HashSet<u64>> = RefCell::default();
+}
+
 /// What a record says about its type.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Checked {
-    /// Whether the type has `#[serde(flatten)]`, which hides the types of its fields.
+    /// Whether the type has `#[serde(flatten)]`, which can drop an error.
     pub(crate) is_flattened: bool,
 }
 
@@ -36,17 +49,43 @@ pub(crate) fn check<T: DeserializeOwned>(record: &str) -> Result<Checked, Invali
     let _ = T::deserialize(Reader::new(&record, &context));
     let mut found = context.other_case.take();
     let is_flattened = context.is_flattened.get();
-    if is_flattened && found.is_none() {
+    if context.hides_names.get() && found.is_none() {
         let mut names = Vec::new();
         all_names(&record, &mut names);
-        found = probe::field_in_other_case(&names, |probe| {
-            let _ = T::deserialize(Reader::new(&record, &Context::new(&places).with(probe)));
+        found = once::<T>(&names, || {
+            probe::field_in_other_case(&names, |probe| {
+                let _ = T::deserialize(Reader::new(&record, &Context::new(&places).with(probe)));
+            })
         });
     }
     match found {
         Some((field, name)) => Err(InvalidResponse::Json(other_case_text(&field, &name))),
         None => Ok(Checked { is_flattened }),
     }
+}
+
+/// Runs a check unless it found nothing before: for each page of a query the result is the same.
+fn once<T: DeserializeOwned>(
+    names: &[String],
+    find: impl FnOnce() -> Option<(String, String)>,
+) -> Option<(String, String)> {
+    let mut hasher = DefaultHasher::new();
+    // Types in two blocks of a function have one name, and code that is equal may have one address.
+    (check::<T> as *const (), type_name::<T>(), names).hash(&mut hasher);
+    let key = hasher.finish();
+    if FINE.with_borrow(|fine| fine.contains(&key)) {
+        return None;
+    }
+    let found = find();
+    if found.is_none() {
+        FINE.with_borrow_mut(|fine| {
+            if fine.len() >= MAX_FINE {
+                fine.clear();
+            }
+            fine.insert(key);
+        });
+    }
+    found
 }
 
 fn all_names(json: &Json, names: &mut Vec<String>) {

@@ -4,7 +4,11 @@
 //! its case is then read as missing. So the first row of a page is read once more with a value under each such name that
 //! no type accepts. If a type rejects it, the struct has a field of this name.
 
-use std::cell::Cell;
+use std::{
+    cell::Cell,
+    fmt::{self, Write as _},
+    marker::PhantomData,
+};
 
 use serde::{
     Deserializer,
@@ -12,87 +16,93 @@ use serde::{
     forward_to_deserialize_any,
 };
 
+use crate::json::cases::other_cases;
+
 /// A value that no type of a field accepts: bytes that are not a text.
-const BAIT: &[u8] = b"\xff\xfe bait";
+const BYTES: &[u8] = b"\xff\xfe bait";
+/// A value that numbers and any JSON accept, and no other type.
+const INTEGER: i64 = -6_148_914_691_236_517_206;
+/// A value that texts and any JSON accept, and no other type.
+const TEXT: &str = "\u{1} bait";
 /// A name that no field has. Only a map that collects all other fields reads it.
-const CONTROL: &str = "\0";
+pub(crate) const CONTROL: &str = "\0";
 
 thread_local! {
     static WAS_REJECTED: Cell<bool> = const { Cell::new(false) };
+    static WAS_DUPLICATE: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Records that a type rejected a value, if that is the bait.
 pub(crate) fn note(found: Unexpected<'_>) {
-    if found == Unexpected::Bytes(BAIT) {
+    if matches!(found, Unexpected::Bytes(BYTES) | Unexpected::Signed(INTEGER) | Unexpected::Str(TEXT)) {
         WAS_REJECTED.set(true);
     }
 }
 
+/// Records that a struct got one of its fields twice.
+pub(crate) fn note_duplicate() {
+    WAS_DUPLICATE.set(true);
+}
+
+/// Returns whether a struct gets a field twice in `read`, which offers it twice: it has the field, and took the first value.
+pub(crate) fn is_taken_twice(read: impl FnOnce()) -> bool {
+    WAS_DUPLICATE.set(false);
+    read();
+    WAS_DUPLICATE.take()
+}
+
+/// What a row offers besides its own values.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Probe<'a> {
+    offer: Offer<'a>,
+    bait: Bait,
+}
+
 /// The names under which a row offers the bait.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) enum Probe<'a> {
+enum Offer<'a> {
     #[default]
-    Off,
+    Nothing,
     /// A name that only a map reads.
     Control,
     /// The names of the row's fields in other cases.
     OtherCases,
+    /// Those of the field with this name.
+    CasesOf(&'a str),
     /// One of those names.
     One(&'a str),
     /// A name that the row has, in place of its value.
     Own(&'a str),
 }
 
-impl Probe<'_> {
-    /// Returns the names for an object that has the members `names`.
-    pub(crate) fn names<'n>(self, names: impl Iterator<Item = &'n str> + Clone) -> Vec<String> {
-        match self {
-            Self::Off | Self::Own(_) => Vec::new(),
-            Self::Control => vec![CONTROL.to_owned()],
-            Self::OtherCases => {
-                let mut cases: Vec<String> = Vec::new();
-                for case in names.clone().flat_map(other_cases) {
-                    if !cases.contains(&case) && !names.clone().any(|name| name == case) {
-                        cases.push(case);
-                    }
-                }
-                cases
-            }
-            Self::One(case) => {
+impl<'a> Probe<'a> {
+    /// Returns the baits for an object that has the members `names`, each with its name.
+    pub(crate) fn baits<'n>(
+        self,
+        names: impl Iterator<Item = &'n str> + Clone,
+    ) -> impl Iterator<Item = (String, Bait)> {
+        let is_own = |case: &String| names.clone().any(|name| name == case);
+        let mut cases: Vec<String> = match self.offer {
+            Offer::Nothing | Offer::Own(_) => Vec::new(),
+            Offer::Control => vec![CONTROL.to_owned()],
+            Offer::OtherCases => names.clone().flat_map(other_cases).collect(),
+            Offer::CasesOf(of) if names.clone().any(|name| name == of) => other_cases(of),
+            Offer::One(case) => {
                 let is_other = |name: &str| name.eq_ignore_ascii_case(case) && name != case;
-                names.into_iter().any(is_other).then(|| case.to_owned()).into_iter().collect()
+                names.clone().any(is_other).then(|| case.to_owned()).into_iter().collect()
             }
-        }
+            Offer::CasesOf(_) => Vec::new(),
+        };
+        cases.sort_unstable();
+        cases.dedup();
+        cases.retain(|case| !is_own(case));
+        cases.into_iter().map(move |case| (case, self.bait))
     }
-}
 
-impl Probe<'_> {
-    /// Returns whether the bait stands in place of this member's value.
-    pub(crate) fn replaces(self, name: &str) -> bool {
-        matches!(self, Self::Own(own) if own == name)
+    /// Returns the bait that stands in place of this member's value.
+    pub(crate) fn in_place_of(self, name: &str) -> Option<Bait> {
+        matches!(self.offer, Offer::Own(own) if own == name).then_some(self.bait)
     }
-}
-
-/// Returns the other cases in which programs write a name: `annualrevenue`, `ANNUALREVENUE`, `annualRevenue`,
-/// `Annualrevenue`, and those with `__C`.
-fn other_cases(name: &str) -> Vec<String> {
-    let with_first = |first: fn(&char) -> char, rest: String| {
-        let mut letters = rest.chars();
-        letters.next().map(|letter| first(&letter)).into_iter().chain(letters).collect::<String>()
-    };
-    let lower = name.to_ascii_lowercase();
-    let mut cases = vec![
-        name.to_ascii_uppercase(),
-        with_first(char::to_ascii_lowercase, name.to_owned()),
-        with_first(char::to_ascii_uppercase, name.to_owned()),
-        with_first(char::to_ascii_uppercase, lower.clone()),
-        lower,
-    ];
-    if let Some(stem) = name.strip_suffix("__c") {
-        cases.push(format!("{stem}__C"));
-    }
-    cases.retain(|case| case != name);
-    cases
 }
 
 /// Returns the field that a row has in another case than the struct, as the struct's name and the row's.
@@ -102,19 +112,31 @@ pub(crate) fn field_in_other_case(
     names: &[String],
     mut read: impl FnMut(Probe<'_>),
 ) -> Option<(String, String)> {
-    let mut is_rejected = |probe: Probe<'_>| {
+    let mut is_rejected = |offer: Offer<'_>, bait: Bait| {
         WAS_REJECTED.set(false);
-        read(probe);
+        read(Probe { offer, bait });
         WAS_REJECTED.take()
     };
-    // A map collects all names: nothing can be told from it.
-    if !is_rejected(Probe::OtherCases) || is_rejected(Probe::Control) {
+    if !is_rejected(Offer::OtherCases, Bait::Bytes) {
         return None;
     }
-    for name in names {
-        for case in other_cases(name) {
+    // A map that collects all other names rejects the bait, too. One of any JSON accepts the other two baits.
+    let is_map = is_rejected(Offer::Control, Bait::Bytes);
+    let baits: &[Bait] = if is_map { &[Bait::Integer, Bait::Text] } else { &[Bait::Bytes] };
+    for bait in baits.iter().copied() {
+        if is_map && (is_rejected(Offer::Control, bait) || !is_rejected(Offer::OtherCases, bait)) {
+            continue;
+        }
+        for name in names {
+            if !is_rejected(Offer::CasesOf(name), bait) {
+                continue;
+            }
             // A field with an alias has both names.
-            if is_rejected(Probe::One(&case)) && !is_rejected(Probe::Own(name)) {
+            if is_rejected(Offer::Own(name), bait) {
+                continue;
+            }
+            let cases = other_cases(name);
+            if let Some(case) = cases.into_iter().find(|case| is_rejected(Offer::One(case), bait)) {
                 return Some((case, name.clone()));
             }
         }
@@ -124,23 +146,63 @@ pub(crate) fn field_in_other_case(
 
 /// Returns whether a visitor of a map reads a struct with `#[serde(flatten)]`.
 pub(crate) fn is_flattened(visitor: &dyn Expected) -> bool {
-    visitor.to_string().starts_with("struct ")
+    starts_with(visitor, "struct ")
 }
 
-/// Gives the bait to each type.
-pub(crate) struct Bait<E>(std::marker::PhantomData<E>);
+/// Returns whether a visitor stores any value to read it later, as serde does below `#[serde(flatten)]`, for enums with
+/// `#[serde(untagged)]` and for those with `#[serde(tag)]`. The types of the fields are unknown then.
+pub(crate) fn is_buffer(visitor: &dyn Expected) -> bool {
+    starts_with(visitor, "any value") || starts_with(visitor, "internally tagged enum ")
+}
 
-impl<E> Bait<E> {
-    pub(crate) fn new() -> Self {
-        Self(std::marker::PhantomData)
+fn starts_with(visitor: &dyn Expected, start: &'static str) -> bool {
+    /// What is missing of the start. A text is compared as it is written, without a copy.
+    struct Start(&'static str);
+
+    impl fmt::Write for Start {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            let length = self.0.len().min(text.len());
+            match (self.0.split_at_checked(length), text.get(..length)) {
+                (Some((start, rest)), Some(text)) if start == text => {
+                    self.0 = rest;
+                    Ok(())
+                }
+                _ => Err(fmt::Error),
+            }
+        }
+    }
+
+    let mut missing = Start(start);
+    write!(missing, "{visitor}").is_ok() && missing.0.is_empty()
+}
+
+/// A value that is offered to find out which names a struct has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Bait {
+    #[default]
+    Bytes,
+    Integer,
+    Text,
+}
+
+impl Bait {
+    pub(crate) fn deserializer<E>(self) -> BaitDeserializer<E> {
+        BaitDeserializer(self, PhantomData)
     }
 }
 
-impl<'de, E: de::Error> Deserializer<'de> for Bait<E> {
+/// Gives the bait to each type.
+pub(crate) struct BaitDeserializer<E>(Bait, PhantomData<E>);
+
+impl<'de, E: de::Error> Deserializer<'de> for BaitDeserializer<E> {
     type Error = E;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
-        visitor.visit_bytes(BAIT)
+        match self.0 {
+            Bait::Bytes => visitor.visit_bytes(BYTES),
+            Bait::Integer => visitor.visit_i64(INTEGER),
+            Bait::Text => visitor.visit_borrowed_str(TEXT),
+        }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, E> {
@@ -161,29 +223,26 @@ impl<'de, E: de::Error> Deserializer<'de> for Bait<E> {
     }
 }
 
-impl<'de, E: de::Error> de::IntoDeserializer<'de, E> for Bait<E> {
-    type Deserializer = Self;
-
-    fn into_deserializer(self) -> Self {
-        self
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_bait_is_offered_under_names_that_the_row_does_not_have() {
-        let names = |probe: Probe<'_>| probe.names(["AnnualRevenue", "Id", "id", "Key__c"].into_iter());
-        let cases = names(Probe::OtherCases);
+        fn names(offer: Offer<'_>) -> Vec<String> {
+            let own = ["AnnualRevenue", "Id", "id", "Key__c"];
+            let baits = Probe { offer, bait: Bait::Bytes }.baits(own.into_iter());
+            baits.map(|(name, _)| name).collect()
+        }
+        let cases = names(Offer::OtherCases);
         for case in
             ["annualRevenue", "annualrevenue", "ANNUALREVENUE", "Annualrevenue", "ID", "key__c", "Key__C"]
         {
             assert!(cases.iter().any(|found| found == case), "{case} {cases:?}");
         }
         assert!(!cases.iter().any(|case| case == "id" || case == "Id"), "{cases:?}");
-        assert_eq!(names(Probe::One("KEY__c")), ["KEY__c"]);
-        assert!(names(Probe::One("Other")).is_empty() && names(Probe::Off).is_empty());
+        assert_eq!(names(Offer::One("KEY__c")), ["KEY__c"]);
+        assert!(names(Offer::One("Other")).is_empty() && names(Offer::Nothing).is_empty());
+        assert!(names(Offer::CasesOf("Key__c")).iter().all(|case| case.eq_ignore_ascii_case("Key__c")));
     }
 }

@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::{
-    composite::body::{CompositeBody, CompositeResponseBody, SubrequestBody},
+    composite::body::{CompositeBody, CompositeResponseBody, SubrequestBody, Subresponse},
     connection::Connection,
     error::{InvalidResponse, Result},
     http::response::Response,
@@ -61,13 +61,14 @@ pub(crate) fn request(
 pub(crate) fn unwrap(response: Response) -> Result<Response, InvalidResponse> {
     let (status, body) = {
         // Borrowed, because a page is large.
-        let composite: CompositeResponseBody<&RawValue> = decode::json(decode::json_of(&response)?)?;
+        let composite: CompositeResponseBody<Subresponse<&RawValue>> =
+            decode::json(decode::json_of(&response)?)?;
         let [subresponse] = composite.composite_response.as_slice() else {
             return Err(InvalidResponse::Unexpected("a composite response without its only subresponse"));
         };
-        (subresponse.http_status_code, response.body.slice_ref(subresponse.body.get().as_bytes()))
+        (subresponse.http_status_code.0, response.body.slice_ref(subresponse.body.get().as_bytes()))
     };
-    let status = StatusCode::from_u16(status);
-    let status = status.map_err(|_| InvalidResponse::Unexpected("a subresponse without a status"))?;
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.ok_or(InvalidResponse::Unexpected("a subresponse without a status"))?;
     Ok(Response { status, body, ..response })
 }

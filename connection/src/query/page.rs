@@ -3,9 +3,7 @@
 use std::collections::HashSet;
 
 use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{DeserializeOwned, Error as _},
-    ser::SerializeStruct as _,
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, ser::SerializeStruct as _,
 };
 use serde_json::value::RawValue;
 
@@ -13,7 +11,7 @@ use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
     http::response::Response,
-    json::names,
+    json::{error, names},
     query::{Cursor, children},
     request::{
         decode::{self, MORE_CHILDREN},
@@ -23,6 +21,7 @@ use crate::{
 
 /// Most pages in a row without a row. More would be fetched forever.
 const MAX_EMPTY_PAGES: u32 = 100;
+const INVALID_CURSOR: &str = "the address of further children is not a path of this API";
 
 /// Some of the rows of a query.
 ///
@@ -42,7 +41,10 @@ pub struct Page<T> {
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Page<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Option::<RawPage<T>>::deserialize(deserializer)? {
-            Some(page) => page.try_into().map_err(D::Error::custom),
+            Some(page) => page.try_into().map_err(|error| match error {
+                InvalidResponse::Unexpected(text) => error::own(text),
+                _ => error::own(INVALID_CURSOR),
+            }),
             None => Ok(Self { records: Vec::new(), total_size: Some(0), next: None }),
         }
     }
@@ -183,7 +185,7 @@ impl Progress {
     /// Counts the rows of a page.
     ///
     /// Fewer rows at the end than announced are not an error: rows are deleted during a long query, and the totals of
-    /// external objects change.
+    /// external objects change. Unverified: that a real org does so.
     ///
     /// # Errors
     /// If rows in the middle are missing, or if the cursor leads to its own page or an earlier one.

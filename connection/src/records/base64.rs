@@ -5,10 +5,12 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::request::decode::PATH_OF_FILE;
+
 /// The bytes of a field of type Base64, for example `VersionData` of a file, for writing a record.
 ///
-/// When a record is read, Salesforce returns a path in such a field. Read the bytes with
-/// [`SObjectHandle::blob`](crate::records::SObjectHandle::blob).
+/// When a record is read, also by a query, Salesforce returns a path in such a field. That is an error which says so: read
+/// the path into a `String`, and the bytes with [`SObjectHandle::blob`](crate::records::SObjectHandle::blob).
 ///
 /// ```
 /// use salesforce_connection::records::Base64;
@@ -37,6 +39,10 @@ impl Serialize for Base64 {
 impl<'de> Deserialize<'de> for Base64 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        // No base64 has a point, which the API's version has.
+        if text.starts_with("/services/data/") {
+            return Err(de::Error::custom(PATH_OF_FILE));
+        }
         // serde's own message would repeat the text.
         STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("invalid base64"))
     }

@@ -38,11 +38,11 @@ impl SavedRecord {
             errors: Option<&'a RawValue>,
         }
         #[derive(Deserialize)]
-        struct RawSaveResult {
+        struct RawSaveResult<'a> {
             id: SalesforceId,
-            /// Only in the response to an upsert.
-            #[serde(default)]
-            created: bool,
+            /// Only in the response to an upsert. An odd one must not lose the id.
+            #[serde(borrow, default)]
+            created: Option<&'a RawValue>,
         }
         let outcome: Outcome<'_> = decode::json(body)?;
         if !outcome.success {
@@ -54,7 +54,7 @@ impl SavedRecord {
                 error
             });
         }
-        let result: RawSaveResult = decode::json(body)?;
-        Ok(Self { id: result.id, created: result.created })
+        let result: RawSaveResult<'_> = decode::json(body)?;
+        Ok(Self { id: result.id, created: result.created.is_some_and(|created| created.get() == "true") })
     }
 }

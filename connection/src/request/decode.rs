@@ -13,12 +13,16 @@ use serde_json::{error::Category, value::RawValue};
 use crate::{
     error::{InvalidRequest, InvalidResponse},
     http::response::Response,
-    json::{exact, late_members, names},
+    json::{error::take_own, exact, late_members, names, place},
     request::{error_body, finite},
 };
 
 /// The error text for a row with more child records than one page holds.
 pub(crate) const MORE_CHILDREN: &str = "a row has more children than one page holds: read them into a `Page`";
+
+/// The error text for the path of a file, which a query returns in place of the file's bytes.
+pub(crate) const PATH_OF_FILE: &str =
+    "found the path of a file where its bytes are expected: read the bytes with `SObjectHandle::blob`";
 
 const NOT_UTF8: &str = "the body is not JSON in UTF-8";
 const NOT_JSON: &str = "its content type is not JSON";
@@ -54,12 +58,21 @@ pub(crate) fn json_of(response: &Response) -> Result<&[u8], InvalidResponse> {
 pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidResponse> {
     // Checked once here, because the parser would check each string, at several times the cost.
     let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
-    serde_json::from_str(text).or_else(|error| {
+    take_own();
+    let read = serde_json::from_str(text).or_else(|error| {
         // Salesforce writes some integers as `5.0` or `1.0E7`, and some types need all digits of a number.
-        let is_float = error.is_data() && Ends::of(&error).contains("floating point");
+        let message = Ends::of(&error);
+        let is_float = message.contains("floating point")
+            || (message.starts_with("data did not match any variant") && has_float(body));
+        let is_float = error.is_data() && is_float;
         let read = is_float.then(|| exact::read(text)).flatten();
         read.ok_or_else(|| InvalidResponse::Json(describe(&error)))
-    })
+    });
+    match take_own() {
+        // serde drops errors below `#[serde(flatten)]` with an `Option`: a part would be taken for the whole.
+        Some(dropped) if read.is_ok() => Err(InvalidResponse::Json(dropped.to_owned())),
+        _ => read,
+    }
 }
 
 /// Reads a record into its type, as [`records`].
@@ -74,7 +87,7 @@ pub(crate) fn records<T: DeserializeOwned, C: DeserializeOwned>(
     body: &[u8],
     first: Option<&str>,
 ) -> Result<C, InvalidResponse> {
-    let read = json(body)?;
+    let read = json(body).map_err(|error| place::name(error, body))?;
     let mut is_flattened = false;
     if let Some(first) = first {
         for record in iter::once(first).chain(late_members::records_with(body, first)) {
@@ -127,6 +140,7 @@ fn describe(error: &serde_json::Error) -> String {
                     message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
                 }
                 _ if message.starts_with(MORE_CHILDREN) => MORE_CHILDREN.to_owned(),
+                _ if message.starts_with(PATH_OF_FILE) => PATH_OF_FILE.to_owned(),
                 _ => "a value does not fit the type it is read into".to_owned(),
             }
         }

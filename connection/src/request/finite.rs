@@ -16,9 +16,11 @@ pub(crate) const NOT_FINITE: &str = "it is not a finite number";
 /// Fails if a value has a number that is not finite.
 pub(crate) fn check<T: Serialize + ?Sized>(value: &T) -> Result<(), InvalidRequest> {
     match value.serialize(Finder) {
-        Err(Found::NotFinite(column)) => {
-            Err(InvalidRequest::Column { column: column.unwrap_or_default(), reason: NOT_FINITE })
-        }
+        Err(Found::NotFinite(column)) => Err(InvalidRequest::Column {
+            column: column.unwrap_or_default(),
+            reason: NOT_FINITE,
+            record: None,
+        }),
         // Other errors are those of the JSON, too.
         Ok(()) | Err(Found::Other) => Ok(()),
     }

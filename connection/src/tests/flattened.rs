@@ -57,7 +57,7 @@ async fn org(csv: &str, rows: Vec<String>) -> Server {
 }
 
 /// Reads the rows in each way that the API has, and returns them with the name of the way.
-async fn each_way<T: DeserializeOwned + Send + 'static>(
+pub(super) async fn each_way<T: DeserializeOwned + Send + 'static>(
     csv: &str,
     rows: &[&str],
 ) -> Vec<(&'static str, Result<Vec<T>>)> {
@@ -94,11 +94,11 @@ struct Wrong {
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
-struct Flat<T> {
+pub(super) struct Flat<T> {
     #[serde(rename = "Name")]
     name: String,
     #[serde(flatten)]
-    rest: T,
+    pub(super) rest: T,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -136,6 +136,45 @@ async fn a_flattened_field_in_another_case_is_an_error_in_each_way_to_read() {
     }
     for (way, rows) in each_way::<Flat<BTreeMap<String, Value>>>(CSV, &[ROW]).await {
         assert!(rows.unwrap()[0].rest.contains_key("AnnualRevenue"), "{way}");
+    }
+}
+
+///
+#[tokio::test]
+async fn a_flattened_field_in_another_case_is_an_error_in_the_results_of_a_job() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Phone {
+        #[serde(rename = "Phone")]
+        _phone: Option<String>,
+    }
+    for column in ["phone", "Phone"] {
+        let server =
+            Server::start(move |request| match request.target.rsplit('/').next().unwrap_or_default() {
+                last if last.ends_with("Results") => {
+                    let csv = format!("sf__Id,sf__Created,sf__Error,Name,{column}\n{RECORD},true,why,A,5\n");
+                    http(200, "Content-Type: text/csv\r\n", &csv)
+                }
+                "unprocessedrecords" => {
+                    http(200, "Content-Type: text/csv\r\n", &format!("Name,{column}\nA,5\n"))
+                }
+                _ => json!({"id": JOB, "state": "JobComplete"}).into(),
+            })
+            .await;
+        let job = connect(&server).ingest_job(JOB).unwrap();
+        let ways = [
+            ("failed", job.failed::<Flat<Phone>>().map_ok(drop).try_collect::<()>().await),
+            ("successful", job.successful::<Flat<Phone>>().map_ok(drop).try_collect().await),
+            ("unprocessed", job.unprocessed::<Flat<Phone>>().map_ok(drop).try_collect().await),
+        ];
+        for (way, rows) in ways {
+            match rows {
+                Ok(()) => assert_eq!(column, "Phone", "{way}"),
+                Err(error) => {
+                    assert!(column == "phone" && error.to_string().contains("`Phone`"), "{way}: {error}")
+                }
+            }
+        }
     }
 }
 
@@ -281,6 +320,46 @@ async fn decimals_are_written_with_all_digits_in_each_way_to_write() {
     for request in bodies {
         let body = &request.body;
         assert!(body.contains("123456789012345678.91") && body.contains("-0.1"), "{body}");
+    }
+}
+
+/// A float of 32 bits is written as its type says: `0.1` is not `0.10000000149011612`.
+#[tokio::test]
+async fn an_f32_is_written_the_same_in_each_way_to_write() {
+    #[derive(Serialize)]
+    struct Rated {
+        #[serde(rename = "Rate__c")]
+        rate: f32,
+    }
+    let server = Server::start(|request| match request.target.rsplit('/').next().unwrap_or_default() {
+        "sobjects" => json!([{"id": RECORD, "success": true, "errors": []}]).into(),
+        "composite" | "batch" | "graph" => api_error(400, "X", "m"),
+        _ if request.target.contains("/jobs/") => json!({"id": JOB, "state": "JobComplete"}).into(),
+        _ if request.target.contains("/tree/") => api_error(400, "X", "m"),
+        _ => json!({"id": RECORD, "success": true, "errors": []}).into(),
+    })
+    .await;
+    let sf = connect(&server);
+    let record = || Rated { rate: 0.1 };
+    sf.sobject("Account").create(&record()).await.unwrap();
+    sf.sobject("Account").create_many([record()]).await.unwrap();
+    let (mut composite, mut batch, mut graph) = (sf.composite(), sf.batch(), Graph::new());
+    composite.create("Account", &record()).unwrap();
+    composite.send().await.unwrap_err();
+    batch.upsert("Account", "Key__c", "x", &record()).unwrap();
+    batch.send().await.unwrap_err();
+    graph.update("Account", RECORD, &record()).unwrap();
+    sf.graphs([graph]).await.unwrap_err();
+    let mut tree = sf.tree("Account").unwrap();
+    let parent = tree.add(&record()).unwrap();
+    tree.add_child(&parent, "Contacts", "Contact", &record()).unwrap();
+    tree.send().await.unwrap_err();
+    sf.bulk("Account").insert(futures_util::stream::iter([record()])).await.unwrap();
+    let bodies: Vec<_> =
+        server.requests().into_iter().filter(|request| request.body.contains("Rate__c")).collect();
+    assert_eq!(bodies.len(), 7);
+    for request in bodies {
+        assert!(request.body.contains("0.1") && !request.body.contains("0.10"), "{}", request.body);
     }
 }
 

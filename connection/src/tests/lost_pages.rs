@@ -5,7 +5,12 @@ use futures_util::TryStreamExt as _;
 use super::*;
 use crate::{
     Result,
-    tests::values::{JOB, http},
+    error::Error,
+    http::error::HttpError,
+    tests::{
+        hostile::{gzip, http_response},
+        values::{JOB, http},
+    },
 };
 
 /// An export must not end because a connection was reset in the middle of a page.
@@ -108,4 +113,65 @@ async fn a_page_that_falls_silent_is_requested_again() {
     let rows: Vec<Value> = sf.query_job(JOB).unwrap().rows().try_collect().await.unwrap();
     assert_eq!(rows.len(), 1_000);
     assert!((0..).zip(&rows).all(|(n, row)| row["Name"] == format!("Account {n}")));
+}
+
+/// A page is lost before its first decompressed byte: a body that is no gzip, a reset at once, silence after the head.
+#[tokio::test]
+async fn a_page_that_is_lost_before_its_first_row_is_requested_again() {
+    let rows: String = (0..1_000).map(|n| format!("Account {n}\n")).collect();
+    let csv = format!("Name\n{rows}");
+    for is_gzip in [true, false] {
+        for how in ["no gzip", "no byte", "a few bytes", "silence"] {
+            let csv = csv.clone();
+            let server =
+                Server::start(move |request| match request.target.rsplit('/').next().unwrap_or_default() {
+                    "resultPages" => {
+                        let page = format!("/services/data/v66.0/jobs/query/{JOB}/results?locator=x");
+                        json!({"resultPages": [{"resultUrl": page}], "done": true}).into()
+                    }
+                    last if last.starts_with("results?") => {
+                        let coding =
+                            if is_gzip || how == "no gzip" { "Content-Encoding: gzip\r\n" } else { "" };
+                        let headers =
+                            format!("Content-Type: text/csv\r\nSforce-NumberOfRecords: 1000\r\n{coding}");
+                        let body =
+                            if coding.is_empty() { csv.clone().into_bytes() } else { gzip(csv.as_bytes()) };
+                        let mut bytes = http_response(200, &headers, body);
+                        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+                        match how {
+                            _ if request.nth >= 2 => Reply::Raw(bytes),
+                            "no gzip" => Reply::Raw(http_response(200, &headers, &csv)),
+                            "silence" => {
+                                bytes.truncate(head);
+                                Reply::Stall(String::leak(String::from_utf8(bytes).unwrap()))
+                            }
+                            _ => {
+                                bytes.truncate(head + if how == "no byte" { 0 } else { 12 });
+                                Reply::Raw(bytes)
+                            }
+                        }
+                    }
+                    _ => json!({"id": JOB, "state": "JobComplete"}).into(),
+                })
+                .await;
+            let sf = connect(&server).with_timeout(Duration::from_millis(300));
+            let rows: Result<Vec<Value>> = sf.query_job(JOB).unwrap().rows().try_collect().await;
+            let rows = rows.unwrap_or_else(|error| panic!("{how}, {is_gzip}: {error:?}"));
+            assert_eq!(rows.len(), 1_000, "{how}, {is_gzip}");
+            assert!((0..).zip(&rows).all(|(n, row)| row["Name"] == format!("Account {n}")));
+        }
+    }
+}
+
+/// What is never gzip is an error after a few requests.
+#[tokio::test]
+async fn a_page_that_is_lost_each_time_is_an_error() {
+    let server = job_with_pages(vec!["Name\nx\n".to_owned()], |_, _| {
+        let headers = "Content-Type: text/csv\r\nSforce-NumberOfRecords: 1\r\nContent-Encoding: gzip\r\n";
+        Reply::Raw(http_response(200, headers, "Name\nx\n"))
+    })
+    .await;
+    let rows: Result<Vec<Value>> = connect(&server).query_job(JOB).unwrap().rows().try_collect().await;
+    assert!(matches!(rows, Err(Error::Http(HttpError::Undecodable(_)))), "{rows:?}");
+    assert_eq!(server.lines().iter().filter(|line| line.contains("/results?")).count(), 4);
 }

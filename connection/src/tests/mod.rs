@@ -3,12 +3,16 @@
 mod actions;
 mod agent;
 mod data360;
+#[cfg(feature = "bulk")]
+mod delimiters;
 mod describe;
 mod field_reports;
 #[cfg(feature = "bulk")]
 mod flattened;
 mod frontdoor;
 mod graphql;
+#[cfg(feature = "bulk")]
+mod hidden_types;
 mod hostile;
 #[cfg(feature = "bulk")]
 mod large_pages;
@@ -16,6 +20,7 @@ mod layers;
 mod loading;
 #[cfg(feature = "bulk")]
 mod lost_pages;
+mod lost_results;
 mod misdirected;
 #[cfg(feature = "bulk")]
 mod one_meaning;
@@ -24,6 +29,8 @@ mod records;
 mod sending;
 pub(crate) mod text;
 mod token_exchange;
+#[cfg(feature = "bulk")]
+mod told_errors;
 mod ui;
 #[cfg(feature = "bulk")]
 mod values;

@@ -206,7 +206,7 @@ fn fields() -> impl Strategy<Value = Fields> {
 }
 
 /// Starts a fake org with the object, and connects to it.
-async fn connected() -> (FakeOrg, Connection) {
+pub(super) async fn connected() -> (FakeOrg, Connection) {
     let object = [
         FieldSpec::key("Key__c"),
         FieldSpec::new("Text__c", "string"),
