@@ -125,17 +125,19 @@ pub fn csv_in_pieces(
 ) -> Result<Vec<std::collections::BTreeMap<String, String>>, String> {
     use crate::bulk::csv::{read_into, read_row};
 
-    let mut splitter = CsvSplitter::new(b',');
+    let mut splitter = CsvSplitter::of_result(Default::default());
     let (mut header, mut rows) = (None, std::collections::VecDeque::new());
-    let mut read = |csv: &[u8]| {
+    let mut read = |csv: &[u8], delimiter: u8| {
         let before = rows.len() as u64;
-        read_into(csv, b',', &mut header, before, read_row, &mut rows).map_err(|error| error.to_string())
+        read_into(csv, delimiter, &mut header, before, read_row, &mut rows).map_err(|error| error.to_string())
     };
     for piece in body.chunks(size.max(1)) {
         splitter.push(piece);
-        read(&splitter.take_complete().map_err(|_| TOO_LONG.to_owned())?)?;
+        let complete = splitter.take_complete().map_err(|_| TOO_LONG.to_owned())?;
+        read(&complete, splitter.delimiter())?;
     }
-    read(&splitter.take_rest())?;
+    let rest = splitter.take_rest();
+    read(&rest, splitter.delimiter())?;
     Ok(rows.into())
 }
 

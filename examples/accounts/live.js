@@ -14,6 +14,19 @@ const loadAccounts = (() => {
   return () => { waiting ??= setTimeout(load, 100 + Math.random() * 300); };
 })();
 
-const live = new EventSource("/accounts/live");
-// Changes from before the stream began are in the table of the page or in this one.
-for (const event of ["open", "change", "reset"]) live.addEventListener(event, loadAccounts);
+let live;
+
+// A browser reconnects by itself after a lost connection, and not after an error status such as 503 in a deployment.
+function connect() {
+  live = new EventSource("/accounts/live");
+  // Changes from before the stream began are in the table of the page or in the one that is loaded now.
+  for (const event of ["open", "change", "reset"]) live.addEventListener(event, loadAccounts);
+  live.addEventListener("error", async () => {
+    if (live.readyState !== EventSource.CLOSED) return;
+    const me = await fetch("/auth/salesforce/me").catch(() => undefined);
+    // Without a login there is nothing to wait for.
+    if (me?.status !== 401) setTimeout(connect, 10_000 + Math.random() * 10_000);
+  });
+}
+
+connect();

@@ -94,6 +94,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             .wrap(Logger::new("%r %s %Dms").log_target("accounts"))
     })
     .workers(workers)
+    // A page that is left ends its stream at once.
+    .h1_allow_half_closed(false)
     .bind(bind)?
     .run()
     .await?;

@@ -81,6 +81,8 @@ type MapFunction = dyn Fn(&SalesforceUser, &Delivery<RawEvent>) -> Option<Value>
 /// live.addEventListener("change", loadAccounts);
 /// live.addEventListener("reset", loadAccounts);
 /// ```
+///
+/// A browser does not reconnect after an error status. `live.js` of the example `accounts` opens a new stream then.
 #[derive(Clone)]
 pub struct Feed {
     inner: Arc<Inner>,
@@ -124,7 +126,8 @@ impl Salesforce {
         let topic = topic.into();
         let feeds = self.feeds();
         let mut by_topic = lock(&feeds.by_topic);
-        if let Some(inner) = by_topic.get(&topic).and_then(Weak::upgrade) {
+        let open = by_topic.get(&topic).and_then(Weak::upgrade).filter(|inner| !inner.closed.is_cancelled());
+        if let Some(inner) = open {
             return Feed { inner, map: None };
         }
         let closed = self.grants().spawner().child_token();
@@ -177,7 +180,10 @@ impl Feed {
     /// The stream begins with the next event, or after the one that the browser had last (`Last-Event-ID`); if that is no
     /// longer in memory, with a `reset`. It ends with the login: at once if this process ends it, within 15 seconds
     /// if another one does, and nothing is sent later than a second after that. It is no use of the login, which expires in
-    /// its time. After ten minutes it ends, and the browser reconnects: the rules of the route are checked again then.
+    /// its time. After about ten minutes it ends, and the browser reconnects: the rules of the route are checked again then.
+    ///
+    /// A browser that reads another page ends its connection in a way that actix notices with the next write only, within
+    /// half a minute. `HttpServer::h1_allow_half_closed(false)` makes it notice at once: a login has six streams at most.
     ///
     /// Close the feed before the server stops ([`close`](Self::close)): actix waits for streams.
     ///
@@ -196,6 +202,10 @@ impl Feed {
         let user = web::enforce(&RequireLogin::new().org(org), request).await?;
         let id = worker.login_id(request).ok_or(Error::LoginRequired)?;
         let login = worker.grants().watch_login(id, UserRef::new(user.organization_id, user.user_id));
+        // It may have ended while the topic was opened, before it was watched.
+        if !login.is_valid().await.map_err(Error::from)? {
+            return Err(Error::LoginRequired.into());
+        }
         let place = self.inner.places.take(login.key()).ok_or_else(|| unavailable(TooManyStreams))?;
         let last = request.headers().get("last-event-id").and_then(|id| id.to_str().ok());
         let stream = EventStream::new(self.clone(), login, user, place, last.filter(|id| !id.is_empty()));
@@ -236,6 +246,10 @@ impl Feed {
         &self.inner.shared
     }
 
+    fn is_closed(&self) -> bool {
+        self.inner.closed.is_cancelled()
+    }
+
     /// Waits until the feed is closed.
     async fn closed(&self) {
         self.inner.closed.cancelled().await;
@@ -245,7 +259,7 @@ impl Feed {
     async fn org(&self) -> Result<OrgId> {
         let inner = &self.inner;
         let Some(reader) = &inner.reader else { return Err(Error::NoServiceUser) };
-        if inner.closed.is_cancelled() {
+        if self.is_closed() {
             return Err(unavailable(Closed));
         }
         inner.started.get_or_init(|| {

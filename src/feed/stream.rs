@@ -23,9 +23,10 @@ const LOGIN_MAX_AGE: Duration = Duration::from_secs(1);
 /// How long a stream goes on while the store does not say whether its login is valid. Events wait meanwhile.
 const OUTAGE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a stream lasts. The browser reconnects after that and goes on with the next event, so that the rules of the
-/// route are checked again.
-const MAX_AGE: Duration = Duration::from_secs(600);
+/// How long a stream lasts at least, and how much longer some do: so that not all pages reconnect at once. The browser goes
+/// on with the next event, and the rules of the route are checked again.
+const MAX_AGE: Duration = Duration::from_secs(540);
+const SPREAD: Duration = Duration::from_secs(120);
 
 /// The events of a feed for one browser.
 pub(super) struct EventStream {
@@ -58,6 +59,8 @@ impl EventStream {
             opening.extend_from_slice(&Reset::Lagged.frame());
         }
         let now = Instant::now();
+        let [share, ..] = *login.key().as_bytes();
+        let ends_at = now + MAX_AGE + SPREAD.mul_f64(f64::from(share) / 255.0);
         Self {
             feed,
             cursor,
@@ -66,7 +69,7 @@ impl EventStream {
             user,
             opening: Some(opening.into()),
             valid_at: now,
-            ends_at: now + MAX_AGE,
+            ends_at,
             _place: place,
         }
     }
@@ -82,6 +85,10 @@ impl EventStream {
         }
         let keep_alive_at = Instant::now() + KEEP_ALIVE_INTERVAL;
         loop {
+            // A reader that is always behind never waits below.
+            if self.feed.is_closed() || Instant::now() >= self.ends_at {
+                return None;
+            }
             // Before the ring is read: a message that comes meanwhile wakes this again.
             self.changes.mark_unchanged();
             if self.feed.shared().has_more(self.cursor) {

@@ -17,12 +17,16 @@ use crate::grants::GrantManager;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How often the subscription is looked at, until a stream is open and after that.
+const OPENING_PACE: Duration = Duration::from_millis(20);
+const PACE: Duration = Duration::from_secs(2);
+
 /// Whether events come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
-    /// The service user has no token yet.
+    /// No stream of events is open yet.
     Starting,
-    /// Events of this org come in.
+    /// Events of this org come in, or are waited for during an outage.
     Running(OrgId),
     /// The topic cannot be read. It is tried again.
     Interrupted,
@@ -74,25 +78,41 @@ async fn read(
     let source = reader.grants.service(&reader.user).await?;
     let connection = Connection::new(&reader.client, source);
     let org = connection.organization_id();
-    if state.send_replace(State::Running(org)) == State::Interrupted && *start == StartFrom::Latest {
-        // What happened since is not known.
-        shared.reset(Reset::Interrupted);
-    }
+    let is_first = *state.borrow() == State::Starting;
     let mut events = connection.subscribe::<RawEvent>(shared.topic(), start.clone());
+    // What happened before the first stream of the first subscription, no page has asked for yet.
+    let mut known_gaps = u64::from(is_first);
     let error = loop {
-        match events.try_next().await {
-            Ok(Some(delivery)) => shared.push(org, delivery),
-            Err(Error::Events(error)) if matches!(error, PubSubError::Undecodable { .. }) => {
+        let pause = if events.openings() == 0 { OPENING_PACE } else { PACE };
+        let event = tokio::time::timeout(pause, events.try_next()).await;
+        // Pages load what they show when the topic is being read: after that nothing is missed.
+        if events.openings() > 0 {
+            state.send_if_modified(|state| {
+                std::mem::replace(state, State::Running(org)) != State::Running(org)
+            });
+        }
+        let gaps = events.openings_at_latest();
+        if gaps > known_gaps {
+            known_gaps = gaps;
+            shared.reset(Reset::Interrupted);
+        }
+        match event {
+            Err(_) => {}
+            Ok(Ok(Some(delivery))) => shared.push(org, delivery),
+            Ok(Err(Error::Events(error))) if matches!(error, PubSubError::Undecodable { .. }) => {
                 tracing::warn!(topic = shared.topic(), %error, "an event of a feed cannot be read");
                 shared.reset(Reset::Gap);
             }
             // A subscription ends with an error.
-            Ok(None) => break Error::LoginRequired,
-            Err(error) => break error,
+            Ok(Ok(None)) => break Error::LoginRequired,
+            Ok(Err(error)) => break error,
         }
     };
     *start = match (&error, events.position()) {
-        (Error::Events(PubSubError::LostPosition { .. }), _) | (_, None) => StartFrom::Latest,
+        // After this position is an event that never arrives.
+        (Error::Events(PubSubError::LostPosition(_) | PubSubError::ResponseTooLarge), _) | (_, None) => {
+            StartFrom::Latest
+        }
         (_, Some(position)) => StartFrom::After(position),
     };
     Err(error)

@@ -29,23 +29,41 @@ impl FoundLogin {
     }
 }
 
+/// Why a login is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reason {
+    /// Its user sent a request.
+    Use,
+    /// A page sent a request by itself.
+    Request,
+    /// A response goes on.
+    Peek,
+}
+
 impl GrantManager {
     /// Returns the grant of the login with this id, or `None` if the login is absent.
-    pub(crate) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
+    pub(super) async fn login(self: &Arc<Self>, id: &Secret) -> Result<Option<GrantHandle>, StoreError> {
         Ok(self.find_login(&LoginId::new(id.clone())).await?.valid())
     }
 
     /// Returns the grant of the login with this id, or why there is none. This is a use of the login.
     pub(crate) async fn find_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
-        self.look_up(id, true).await
+        self.look_up(id, Reason::Use).await
     }
 
-    /// As [`find_login`](Self::find_login), for what goes on without its user: a login that is only peeked at expires.
-    pub(crate) async fn peek_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
-        self.look_up(id, false).await
+    /// As [`find_login`](Self::find_login), for a request that a page sends without its user: the login expires all the
+    /// same.
+    pub(crate) async fn find_unused_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+        self.look_up(id, Reason::Request).await
     }
 
-    async fn look_up(self: &Arc<Self>, id: &LoginId, is_use: bool) -> Result<FoundLogin, StoreError> {
+    /// Only looks whether the login is valid, for a response that goes on.
+    #[cfg(feature = "events")]
+    pub(super) async fn peek_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+        self.look_up(id, Reason::Peek).await
+    }
+
+    async fn look_up(self: &Arc<Self>, id: &LoginId, reason: Reason) -> Result<FoundLogin, StoreError> {
         let key = id.key();
         // The store does not say so yet.
         if self.pending_logouts.has(&key) {
@@ -75,7 +93,7 @@ impl GrantManager {
             return Ok(FoundLogin::Unusable);
         }
         let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
-        if is_use
+        if reason == Reason::Use
             && now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
             && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
         {
@@ -88,7 +106,9 @@ impl GrantManager {
                 }
             });
         }
-        if is_use && let Some(refused) = self.recheck(&handle).await {
+        if reason != Reason::Peek
+            && let Some(refused) = self.recheck(&handle).await
+        {
             return Ok(FoundLogin::Refused(refused));
         }
         if handle.needs_other_credentials() {

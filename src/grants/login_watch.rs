@@ -42,13 +42,15 @@ pub(crate) struct LoginWatch {
     id: LoginId,
     user: UserRef,
     ended: broadcast::Receiver<EndedLogin>,
+    /// Whether ends were missed since the store was asked.
+    has_missed: bool,
 }
 
 impl GrantManager {
     /// Watches the login with this id, which is one of this user.
     pub(crate) fn watch_login(self: &Arc<Self>, id: Secret, user: UserRef) -> LoginWatch {
         let ended = self.config.events.ended_logins().0.subscribe();
-        LoginWatch { grants: Arc::clone(self), id: LoginId::new(id), user, ended }
+        LoginWatch { grants: Arc::clone(self), id: LoginId::new(id), user, ended, has_missed: false }
     }
 }
 
@@ -67,6 +69,13 @@ impl LoginWatch {
     /// nothing.
     pub(crate) async fn ended(&mut self) {
         loop {
+            if self.has_missed {
+                match self.is_valid().await {
+                    Ok(false) => return,
+                    // A store that is down is asked again before the next event.
+                    Ok(true) | Err(_) => self.has_missed = false,
+                }
+            }
             match self.ended.recv().await {
                 Ok(ended)
                     if ended.user == self.user && ended.login.is_none_or(|login| login == self.key()) =>
@@ -74,9 +83,7 @@ impl LoginWatch {
                     return;
                 }
                 Ok(_) => {}
-                // It may have been among those that were missed. A store that is down has not said so.
-                Err(RecvError::Lagged(_)) if matches!(self.is_valid().await, Ok(false)) => return,
-                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Lagged(_)) => self.has_missed = true,
                 Err(RecvError::Closed) => return,
             }
         }

@@ -99,6 +99,8 @@ impl GrantManager {
             Ok(_) => Verdict::Valid,
             // The token has expired, or was revoked. Only the refusal of a refresh tells them apart.
             Err(error) if error.is_invalid_token() => match grant.refresh_version(tokens.version).await {
+                // Nothing was asked: another request waits, or a new token was rejected a moment ago.
+                Ok(same) if same.version == tokens.version => Verdict::Unknown,
                 Ok(_) => Verdict::Valid,
                 Err(GrantError::Refused(error)) => Verdict::Ended(Some(error)),
                 Err(GrantError::LoginOver | GrantError::CredentialsOver) => Verdict::Ended(None),

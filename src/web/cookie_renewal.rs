@@ -7,6 +7,7 @@ use super::{
     session::{self, CurrentLogin, logout_handle},
     worker::WorkerState,
 };
+use crate::grants::{FoundLogin, LoginId};
 
 /// Which of a browser's cookies its response is to bring again.
 pub(super) enum CookieRenewal {
@@ -65,7 +66,8 @@ impl CookieRenewal {
 async fn logins(worker: &WorkerState, request: &HttpRequest) -> Vec<Cookie<'static>> {
     let (mut cookies, mut ids) = (Vec::new(), Vec::new());
     for login in worker.browser_logins(request) {
-        if matches!(worker.grants().login(&login.contents.id).await, Ok(Some(_))) {
+        let id = LoginId::new(login.contents.id.clone());
+        if matches!(worker.grants().find_unused_login(&id).await, Ok(FoundLogin::Valid(_))) {
             cookies.extend(worker.login_cookie(&login.slot, &login.contents));
             ids.push(login.contents.id);
         }

@@ -8,7 +8,11 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{HttpMessage as _, HttpRequest, cookie::Cookie, http::header};
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    cookie::Cookie,
+    http::{Method, header},
+};
 use futures_util::future;
 use tokio::sync::OnceCell;
 
@@ -223,7 +227,7 @@ impl WorkerState {
     /// Asks the store for a login. Opening a stream of server-sent events is no use of it: a browser reconnects by itself.
     async fn find_login(&self, login: &OpenedLogin, request: &HttpRequest) -> Result<FoundLogin, StoreError> {
         let found = if is_event_stream(request) {
-            self.grants().peek_login(&login.id).await?
+            self.grants().find_unused_login(&login.id).await?
         } else {
             self.grants().find_login(&login.id).await?
         };
@@ -307,7 +311,8 @@ impl WorkerState {
 
 /// Returns whether a browser opens a stream of server-sent events (HTML Standard, section 9.2.4).
 fn is_event_stream(request: &HttpRequest) -> bool {
-    request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream")
+    request.method() == Method::GET
+        && request.headers().get(header::ACCEPT).is_some_and(|accept| accept == "text/event-stream")
 }
 
 /// The login of a request as one Salesforce knows it. An app may wrap several, one inside the other.

@@ -123,6 +123,8 @@ mod api {
 mod web {
     mod error_responses;
     #[cfg(feature = "events")]
+    mod event_source;
+    #[cfg(feature = "events")]
     mod feed;
     mod middleware_composition;
     mod mistakes;

@@ -373,7 +373,10 @@ impl Task {
                 let delivered = lock(&self.state).deliver(&self.partial, &mut self.wakers);
                 delivered.map(|delivered| {
                     drop(self.partial.drain(..delivered));
-                    self.partial.shrink_to(READ);
+                    // A long reply grows piece by piece, and is not copied for each.
+                    if self.partial.is_empty() {
+                        self.partial.shrink_to(READ);
+                    }
                 })
             };
             self.wakers.drain(..).for_each(Waker::wake);

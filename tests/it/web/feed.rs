@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use super::event_source::Page;
 use crate::support::{ADA, Client, Server, app::listen, reserve, serve, settings_for};
 use actix_salesforce::{
     Salesforce, SalesforceBuilder,
@@ -94,7 +95,7 @@ impl LiveApp {
     }
 
     async fn reconnect(&self, browser: &Client, last: Option<&str>) -> Page {
-        let page = Page { response: self.request(browser, last).await, read: String::new() };
+        let page = Page::new(self.request(browser, last).await);
         assert_eq!(page.response.status(), 200);
         page
     }
@@ -122,59 +123,6 @@ impl LiveApp {
         let id = sf.query::<Value>("SELECT Id FROM Account LIMIT 1").fetch_one().await.unwrap();
         let id = id["Id"].as_str().unwrap();
         sf.sobject("Account").update(id, &json!({ "Name": name })).await.unwrap();
-    }
-}
-
-/// An open page: what its `EventSource` hears.
-struct Page {
-    response: reqwest::Response,
-    read: String,
-}
-
-#[derive(Debug)]
-struct Event {
-    id: Option<String>,
-    kind: String,
-    data: Value,
-}
-
-impl Page {
-    /// The next event; `None` if the stream ends. Comments are left out, as a browser does.
-    async fn next(&mut self) -> Option<Event> {
-        tokio::time::timeout(Duration::from_secs(20), self.read_on())
-            .await
-            .expect("an event or the end within 20 seconds")
-    }
-
-    async fn read_on(&mut self) -> Option<Event> {
-        loop {
-            while let Some((block, rest)) = self.read.split_once("\n\n") {
-                let (block, rest) = (block.to_owned(), rest.to_owned());
-                self.read = rest;
-                let field = |name: &str| {
-                    let line = block.lines().find(|line| line.split(':').next() == Some(name))?;
-                    Some(line[name.len()..].trim_start_matches(':').trim_start().to_owned())
-                };
-                if let Some(data) = field("data") {
-                    let data = serde_json::from_str(&data).unwrap();
-                    return Some(Event { id: field("id"), kind: field("event").unwrap(), data });
-                }
-            }
-            let chunk = self.response.chunk().await.unwrap_or(None)?;
-            self.read.push_str(std::str::from_utf8(&chunk).unwrap());
-        }
-    }
-
-    async fn event(&mut self) -> Event {
-        self.next().await.expect("the stream goes on")
-    }
-
-    /// How long it takes until the stream ends. No event may come.
-    async fn until_end(&mut self) -> Duration {
-        let started = Instant::now();
-        let event = self.next().await;
-        assert!(event.is_none(), "{event:?}");
-        started.elapsed()
     }
 }
 
@@ -266,6 +214,19 @@ async fn an_idle_login_ends_although_its_page_is_live() {
     assert_eq!(app.status(&browser).await, 401);
 }
 
+/// That a request is for a stream does not keep Salesforce from being asked.
+#[actix_web::test]
+async fn a_user_who_lost_access_gets_no_stream() {
+    let period = Duration::from_secs(1);
+    let app = LiveApp::with(org().await, |builder| builder.recheck(period), |feed| feed).await;
+    let (ada, ben) = (app.logged_in(ADA).await, app.logged_in(BEN).await);
+    drop(app.open(&ada).await);
+    app.org.deactivate_user(&app.org.user(BEN));
+    tokio::time::sleep(period * 5 / 4).await;
+    assert_eq!(app.status(&ben).await, 403);
+    assert_eq!(app.status(&ada).await, 200);
+}
+
 #[actix_web::test]
 async fn a_browser_reads_on_after_its_last_event() {
     let app = LiveApp::start().await;
@@ -326,9 +287,22 @@ async fn an_interrupted_topic_is_read_on_where_it_was() {
 }
 
 #[actix_web::test]
-async fn changes_from_before_the_first_event_are_a_reset_after_an_interruption() {
+async fn no_page_opens_before_its_topic_is_read() {
     let app = LiveApp::start().await;
     app.org.pubsub().arm(denied());
+    let browser = app.logged_in(ADA).await;
+    assert_eq!(app.status(&browser).await, 503);
+    let started = Instant::now();
+    while app.status(&browser).await != 200 {
+        assert!(started.elapsed() < Duration::from_secs(5), "it is tried again");
+    }
+}
+
+/// Without a position the topic is read on from the latest event: what happened meanwhile reaches no page.
+#[actix_web::test]
+async fn a_stream_that_is_lost_before_its_first_event_is_a_reset() {
+    let app = LiveApp::start().await;
+    app.org.pubsub().arm(PubSubFault::reset());
     let mut page = app.open(&app.logged_in(ADA).await).await;
     let reset = page.event().await;
     assert_eq!((reset.kind.as_str(), &reset.data), ("reset", &json!({"reason": "interrupted"})));

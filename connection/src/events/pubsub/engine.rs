@@ -2,7 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,6 +49,14 @@ struct Open {
     since: Instant,
 }
 
+/// How often a stream was opened.
+#[derive(Debug, Default)]
+pub(super) struct Openings {
+    pub(super) all: AtomicU64,
+    /// With the latest event, since there was no position.
+    pub(super) at_latest: AtomicU64,
+}
+
 /// Receives the events of one topic.
 #[derive(Debug)]
 pub(super) struct Engine {
@@ -55,6 +66,7 @@ pub(super) struct Engine {
     start: StartFrom,
     /// After the last event that was handed over.
     delivered: Arc<Mutex<Option<Position>>>,
+    openings: Arc<Openings>,
     open: Option<Open>,
     buffer: VecDeque<ConsumerEvent>,
     /// A position without an event, to be reported when the buffer is empty.
@@ -89,6 +101,7 @@ impl Engine {
             topic,
             start,
             delivered: Arc::new(Mutex::new(delivered)),
+            openings: Arc::default(),
             open: None,
             buffer: VecDeque::new(),
             quiet: None,
@@ -103,6 +116,10 @@ impl Engine {
 
     pub(super) fn position(&self) -> Arc<Mutex<Option<Position>>> {
         Arc::clone(&self.delivered)
+    }
+
+    pub(super) fn openings(&self) -> Arc<Openings> {
+        Arc::clone(&self.openings)
     }
 
     fn set_delivered(&self, position: Position) {
@@ -271,6 +288,10 @@ impl Engine {
         match self.calls.subscribe(&token, receiver, SILENCE).await {
             Ok(Ok(responses)) => {
                 self.open = Some(Open { requests, responses, credit, since: Instant::now() });
+                if self.start == StartFrom::Latest {
+                    self.openings.at_latest.fetch_add(1, Ordering::Relaxed);
+                }
+                self.openings.all.fetch_add(1, Ordering::Release);
                 Ok(())
             }
             Ok(Err(error)) => self.failed(Some(error)).await,

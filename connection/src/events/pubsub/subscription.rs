@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     task::{Context, Poll},
 };
 
@@ -12,7 +12,7 @@ use futures_util::{
     stream::{self, BoxStream},
 };
 
-use super::engine::Engine;
+use super::engine::{Engine, Openings};
 use crate::{
     error::Result,
     events::{
@@ -37,6 +37,7 @@ pub(super) type Item = Result<Delivery<RawEvent>>;
 pub struct Subscription<E> {
     events: BoxStream<'static, Item>,
     position: Arc<Mutex<Option<Position>>>,
+    openings: Arc<Openings>,
     decode: fn(Delivery<RawEvent>) -> Result<Delivery<E>>,
 }
 
@@ -51,9 +52,9 @@ impl<E> Subscription<E> {
     where
         E: Event,
     {
-        let position = engine.position();
+        let (position, openings) = (engine.position(), engine.openings());
         let events = stream::unfold(engine, async |mut engine| Some((engine.next().await?, engine)));
-        Self { events: events.fuse().boxed(), position, decode: super::decode::<E> }
+        Self { events: events.fuse().boxed(), position, openings, decode: super::decode::<E> }
     }
 
     /// Returns the position up to which all events were delivered; `None` before the first one.
@@ -62,6 +63,17 @@ impl<E> Subscription<E> {
     /// 72 hours without an event Salesforce would no longer know the position of the last event.
     pub fn position(&self) -> Option<Position> {
         self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Returns how often a stream was opened. At 0 the topic is not read yet.
+    pub fn openings(&self) -> u64 {
+        self.openings.all.load(Ordering::Acquire)
+    }
+
+    /// Returns how often a stream was opened with the latest event, because there was no position yet. From the second time
+    /// on events from before may be missing.
+    pub fn openings_at_latest(&self) -> u64 {
+        self.openings.at_latest.load(Ordering::Relaxed)
     }
 
     /// Returns the next event.
