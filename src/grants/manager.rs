@@ -353,6 +353,8 @@ impl GrantManager {
                 cool_down: timing.cool_down,
                 refused_cool_down: timing.service_refused_for,
                 min_token_age: timing.min_token_age,
+                rejected_pause: timing.rejected_pause,
+                rejected_max_pause: timing.rejected_max_pause,
             })
             .clock(move || clock.now())
             .on_event(move |event| match event {

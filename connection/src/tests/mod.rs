@@ -27,6 +27,7 @@ mod one_meaning;
 mod pages;
 mod records;
 mod sending;
+mod service_token;
 pub(crate) mod text;
 mod token_exchange;
 #[cfg(feature = "bulk")]

@@ -11,6 +11,7 @@ pub(crate) mod access_token;
 mod audience;
 mod broken_connection;
 mod exchanged;
+mod no_token;
 mod service_token;
 mod service_token_builder;
 pub(crate) mod service_user;

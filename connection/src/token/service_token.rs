@@ -5,6 +5,7 @@
 
 use std::{
     fmt,
+    future::ready,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -19,6 +20,7 @@ use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     AccessToken, Generation, TokenError, TokenSource,
+    no_token::{Cancelled, NoTokenInTime, RejectedTooSoon, TooManyRequests, UserChanged},
     service_token_builder::{ServiceTokenEvent, ServiceTokenSourceBuilder, ServiceTokenTiming},
     service_user::ServiceUser,
     token_request::{TokenRequest, TokenRequestError},
@@ -82,36 +84,20 @@ pub(super) struct State {
     /// When the token replaced another one; `None` for the first token.
     refreshed_at: Option<Instant>,
     waiting: Option<Waiting>,
+    rejected: Option<Rejected>,
     /// The last failure and the end of its cool-down.
     failed: Option<(TokenError, Instant)>,
 }
 
-/// The app's "run as" user was changed to one of another org, or a subject token is another user's.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "the token now belongs to a user of another org, or to another user. Create a new source if that is intended"
-)]
-struct UserChanged;
-
-/// The token was younger than [`ServiceTokenTiming::min_token_age`].
-#[derive(Debug, thiserror::Error)]
-#[error("a token that was refreshed a moment ago was rejected")]
-struct RejectedTooSoon;
-
-/// No token arrived within [`ServiceTokenTiming::deadline`].
-#[derive(Debug, thiserror::Error)]
-#[error("no token arrived in time")]
-struct NoTokenInTime;
-
-/// No permit for a token request became free in time.
-#[derive(Debug, thiserror::Error)]
-#[error("too many token requests are running")]
-struct TooManyRequests;
-
-/// The task that requested the token ended early, for example because its runtime was shut down.
-#[derive(Debug, thiserror::Error)]
-#[error("the token request was cancelled: its runtime, or the `Salesforce` that it belongs to, was dropped")]
-struct Cancelled;
+/// A new token that was rejected like the one before it.
+#[derive(Clone, Copy)]
+struct Rejected {
+    token: Generation,
+    /// How many there were in a row.
+    count: u32,
+    /// No other token is requested before this time.
+    until: Instant,
+}
 
 impl fmt::Debug for ServiceTokenSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -184,6 +170,11 @@ impl TokenSource for ConnectedSource {
     fn refresh<'a>(&'a self, rejected: &'a AccessToken) -> BoxFuture<'a, Outcome> {
         Box::pin(self.shared.refresh(rejected.generation()))
     }
+
+    fn rejected_again<'a>(&'a self, fresh: &'a AccessToken) -> BoxFuture<'a, ()> {
+        self.shared.rejected_again(fresh.generation());
+        Box::pin(ready(()))
+    }
 }
 
 impl Shared {
@@ -192,7 +183,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns a token newer than `rejected`; generation 0 means that there was none yet.
+    /// Notes that a new token was rejected: another one would be, too.
+    fn rejected_again(&self, token: Generation) {
+        let mut state = self.lock();
+        if state.token.as_ref().is_none_or(|current| current.generation() != token) {
+            return;
+        }
+        let count = match state.rejected {
+            Some(known) if known.token == token => return,
+            Some(before) if before.token.0 + 1 == token.0 => before.count.saturating_add(1),
+            _ => 1,
+        };
+        let pause = self.timing.rejected_pause.saturating_mul(1 << (count - 1).min(16));
+        let until = Instant::now() + pause.min(self.timing.rejected_max_pause);
+        state.rejected = Some(Rejected { token, count, until });
+    }
+
+    /// Returns a token newer than `rejected`, or that one if a newer one would be rejected, too; generation 0 means that there was none yet.
     async fn refresh(self: &Arc<Self>, rejected: Generation) -> Outcome {
         let now = Instant::now();
         let (request, mut waiting) = {
@@ -200,6 +207,12 @@ impl Shared {
             let current = state.token.as_ref().map(|token| token.generation()).unwrap_or_default();
             if current != rejected
                 && let Some(token) = &state.token
+            {
+                return Ok(Arc::clone(token));
+            }
+            if let (Some(token), Some(held)) = (&state.token, state.rejected)
+                && held.token == rejected
+                && held.until > now
             {
                 return Ok(Arc::clone(token));
             }

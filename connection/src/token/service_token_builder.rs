@@ -31,6 +31,11 @@ pub struct ServiceTokenTiming {
     /// Age below which a rejected token is not replaced: the next one would be rejected as well, and Salesforce allows a
     /// user 3,600 logins per hour.
     pub min_token_age: Duration,
+    /// Pause after a new token that was rejected like the one before: the cause is a policy. Doubles with each token in a row
+    /// up to `rejected_max_pause`.
+    pub rejected_pause: Duration,
+    /// Longest such pause.
+    pub rejected_max_pause: Duration,
 }
 
 impl Default for ServiceTokenTiming {
@@ -41,6 +46,8 @@ impl Default for ServiceTokenTiming {
             cool_down: Duration::from_secs(2),
             refused_cool_down: Duration::from_secs(30),
             min_token_age: Duration::from_secs(5),
+            rejected_pause: Duration::from_secs(20),
+            rejected_max_pause: Duration::from_secs(600),
         }
     }
 }
