@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::{
-    Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, cookie_name, duration,
+    Config, ConfigError, ConfigProblem, ReturnTo, RoutePaths, Settings, cookie_name, duration, proxies,
     settings::Paths,
 };
 use crate::base::seal::KeyRing;
@@ -146,16 +146,7 @@ impl Config {
         #[cfg(feature = "inbound")]
         let inbound = self.inbound.check(&mut check, default_host.as_ref());
 
-        let proxies = [&self.token_proxy, &self.api_proxy];
-        let is_plain =
-            |url: &str| url.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("http://"));
-        let mut addresses =
-            self.allowed_origins.iter().chain(self.login_hosts.values()).chain([&self.login_url]);
-        if proxies.into_iter().any(Option::is_some) && addresses.any(|url| is_plain(url)) {
-            tracing::warn!(
-                "a proxy is set, and requests to an `http` address pass through it unencrypted: it sees tokens and data"
-            );
-        }
+        proxies::warn_of_plain_addresses(&self);
 
         match (public_url, default_host, redirect_uri, scopes, api_version, keys, after_login, after_logout) {
             (

@@ -17,6 +17,7 @@ mod logout;
 mod my_domain;
 mod plan;
 mod problem;
+mod proxies;
 mod return_to;
 mod service;
 mod settings;

@@ -277,6 +277,24 @@ async fn new_tokens_that_are_refused_cost_one_or_two_refreshes() {
     assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "the login is kept");
 }
 
+/// The policies of an org that refuse each token in the same way.
+#[actix_web::test]
+async fn a_policy_that_refuses_all_tokens_costs_one_or_two_refreshes() {
+    for policy in ["ip_locked", "missing_scope", "access_control"] {
+        let app = TestApp::start().await;
+        let browser = app.logged_in().await;
+        let set = |access: &str| app.org.set_policy(&serde_json::json!({ "api_access": access })).unwrap();
+        set(policy);
+        for _ in 0..10 {
+            let page = browser.fetch(&app.url("/names")).await;
+            assert!(page.status >= 400 && page.status != 401, "{policy}: {page:?}");
+        }
+        assert!(app.refreshes() <= 2, "{policy}: {} refreshes", app.refreshes());
+        set("allowed");
+        assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{policy}: the login is kept");
+    }
+}
+
 /// The app and its org have moved: the stored login names hosts that the settings no longer allow.
 #[actix_web::test]
 async fn a_login_at_hosts_that_are_no_longer_allowed_is_over() {

@@ -22,6 +22,7 @@ async fn auth_routes_work_with_a_slash_at_the_end() {
     let page = browser.open(&with_slash).await;
     assert_eq!((page.status, page.header("location")), (303, "/user"), "{page:?}");
     assert_eq!(browser.fetch(&app.url("/auth/salesforce/me/")).await.status, 200);
+    assert_eq!(browser.open(&app.url("/auth/salesforce/orgs/")).await.status, 200);
     let out = browser.submit(&app.url("/auth/salesforce/logout/"), &app.server.url, &[]).await;
     assert_eq!(out.status, 303, "{out:?}");
 

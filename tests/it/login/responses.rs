@@ -85,6 +85,8 @@ async fn a_hostile_token_response_logs_no_user_in() {
     responses.extend([
         json!({ "id": format!("{}/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU", stranger.login_url()) }),
         json!({ "id_token": null }),
+        // S-01: a scope of the response must not talk the request's `openid` away.
+        json!({ "id_token": null, "scope": "api refresh_token" }),
         json!({ "id_token": "a.b.c" }),
     ]);
     for response in responses {
