@@ -6,7 +6,10 @@ use crate::{
     connection::Connection,
     error::{InvalidResponse, Result},
     json::tree::Json,
-    query::{Cursor, page::next_page_request},
+    query::{
+        Cursor,
+        page::{self, next_page_request},
+    },
     request::decode,
 };
 
@@ -24,24 +27,24 @@ const TOO_MANY_CHILDREN: &str = "the children of a page's rows are larger than a
 /// # Errors
 /// Those of the requests. Fewer children than Salesforce announced are a warning, as fewer rows are.
 pub(crate) async fn complete(connection: &Connection, body: &[u8], max_bytes: usize) -> Result<String> {
-    let mut page = parse(body)?;
+    let mut whole = parse(body)?;
     let mut bytes = body.len();
     // A page that leads back to one of these would be fetched forever.
     let mut known = HashSet::new();
     loop {
         let mut open = Vec::new();
-        find_open_in(&page, &mut Vec::new(), &mut open)?;
+        find_open_in(&whole, &mut Vec::new(), &mut open)?;
         if open.is_empty() {
-            return Ok(page.to_string());
+            return Ok(whole.to_string());
         }
         for path in open {
-            let Some(children) = page.at_mut(&path) else { continue };
+            let Some(children) = whole.at_mut(&path) else { continue };
             let next = next_url(children).unwrap_or_default().to_owned();
             let cursor: Cursor = next.parse().map_err(|_| InvalidResponse::NextPage)?;
             if !known.insert(next) {
                 return Err(InvalidResponse::NextPage.into());
             }
-            let response = connection.send(next_page_request(cursor, max_bytes)).await?;
+            let response = page::send(connection, next_page_request(cursor, max_bytes)).await?;
             let body = decode::json_of(&response)?;
             bytes += body.len();
             if bytes > max_bytes {

@@ -1,5 +1,7 @@
 //! What users report of Salesforce, and what the client makes of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use futures_util::TryStreamExt as _;
 use serde::Deserialize;
 
@@ -71,6 +73,22 @@ async fn a_passing_failure_of_a_read_is_retried_and_a_create_is_sent_once() {
         assert_eq!(server.count("GET"), 2, "{failure}");
         sf.sobject("Account").create(&json!({})).await.unwrap_err();
         assert_eq!(server.count("POST"), 1, "{failure}");
+
+        // The third page of a query.
+        let failed = AtomicBool::new(false);
+        let server = Server::start(move |request| {
+            let fails = request.target.contains("01gP-4");
+            match &*request.target {
+                _ if fails && !failed.swap(true, Ordering::Relaxed) => reply(),
+                target if target.contains("01gP-4") => page(4..5, 5, None).into(),
+                target if target.contains("01gP-2") => page(2..4, 5, Some(&format!("{QUERY}/01gP-4"))).into(),
+                _ => page(0..2, 5, Some(&format!("{QUERY}/01gP-2"))).into(),
+            }
+        })
+        .await;
+        let sf = connect(&server);
+        assert_eq!(sf.query::<Row>("x").fetch_all().await.unwrap().len(), 5, "{failure}");
+        assert_eq!(server.count("GET"), 4, "{failure}");
     }
 }
 
@@ -275,6 +293,22 @@ async fn a_closed_cursor_says_what_happened_and_how_to_go_on() {
     let text = error.to_string();
     assert!(text.contains("more than ten queries") && text.contains("fetch_bulk"), "{text}");
     assert!(!format!("{text} {error:?}").contains("canary"));
+
+    // The cursor of a row's children.
+    #[derive(Debug, Deserialize)]
+    #[allow(dead_code, reason = "it is not read")]
+    struct Parent {
+        #[serde(rename = "Contacts", deserialize_with = "crate::serde_helpers::child_records")]
+        contacts: Vec<Row>,
+    }
+    let children = json!({"totalSize": 5, "done": false, "nextRecordsUrl": format!("{QUERY}/01gC-2"), "records": [{"N": 0}]});
+    let server = Server::start(move |request| match request.target.contains("01g") {
+        true => api_error(400, "INVALID_QUERY_LOCATOR", "canary"),
+        false => json!({"totalSize": 1, "done": true, "records": [{"Contacts": children}]}).into(),
+    })
+    .await;
+    let error = connect(&server).query::<Parent>("x").fetch_all().await.unwrap_err();
+    assert!(matches!(error, Error::CursorClosed { status: 400, .. }), "{error:?}");
 }
 
 ///
