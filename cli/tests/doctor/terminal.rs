@@ -33,7 +33,7 @@ async fn on_a_terminal(org: &FakeOrg, keys: &str) -> (Option<i32>, String) {
     let (mut shown, mut buffer, mut typed) = (String::new(), [0; 4096], false);
     loop {
         let count =
-            timeout(Duration::from_secs(30), screen.read(&mut buffer)).await.expect("it ends").unwrap_or(0);
+            timeout(Duration::from_secs(60), screen.read(&mut buffer)).await.expect("it ends").unwrap_or(0);
         if count == 0 {
             break;
         }

@@ -152,6 +152,10 @@ impl Reader {
             let known = KnownLogin::new(&connection.prefix, key, login, grant);
             lock(&self.logins).insert(key, Arc::new(known));
         }
+        // As in `load_grant`. The message about a change may come later, and a read for the cache may be under way.
+        if let Some(cache) = self.cache() {
+            cache.changed(found.as_ref().map_or(Change::Login(key), |(_, grant)| Change::Grant(grant.key)));
+        }
         Ok(found)
     }
 
