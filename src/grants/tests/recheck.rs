@@ -35,6 +35,7 @@ async fn during_an_outage_all_processes_together_ask_ever_more_rarely() {
     assert!((3..=5).contains(&asked_at.len()), "{asked_at:?}");
     let pauses: Vec<_> = asked_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
     for (n, pause) in pauses.iter().enumerate() {
-        assert!(*pause >= PAUSE * 2_u32.pow(n as u32), "{asked_at:?}");
+        // A time is the one before its question, which may have taken longer the time before.
+        assert!(*pause + PAUSE / 4 >= PAUSE * 2_u32.pow(n as u32), "{asked_at:?}");
     }
 }
