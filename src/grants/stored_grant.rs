@@ -101,7 +101,7 @@ impl GrantManager {
             self.config.background.spawn(repair);
         }
         let grant = GrantHandle { entry, manager: Arc::clone(self) };
-        self.ask_about_sandbox(&grant);
+        self.fetch_whether_sandbox(&grant);
         Ok(grant)
     }
 
