@@ -264,7 +264,9 @@ impl GrantEntry {
         pauses: Backoff,
     ) -> Option<Duration> {
         let mut state = self.lock();
-        if state.rejected.is_some_and(|rejected| rejected.time_left(version, now).is_some()) {
+        // A late response to a request with an older token says nothing about the tokens of now.
+        let is_current = state.tokens.as_ref().is_some_and(|live| live.version == version);
+        if !is_current || state.rejected.is_some_and(|rejected| rejected.time_left(version, now).is_some()) {
             return None;
         }
         let rejected = Rejected::here(state.rejected, version, now, pauses);
@@ -279,8 +281,7 @@ impl GrantEntry {
         Some(pause)
     }
 
-    /// Records that another process found so. It says in the store for how long, so that is looked up again after
-    /// `look_again`.
+    /// Records that another process found so. The store says for how long, and is read again after `look_again`.
     pub(super) fn rejected_elsewhere(
         &self,
         version: GrantVersion,
@@ -412,6 +413,7 @@ impl GrantEntry {
     /// Returns true if the entry can be dropped without loss: all it holds is in the store.
     pub(super) fn is_idle(&self, now: Instant) -> bool {
         let state = self.lock();
-        state.pending_write.is_none() && state.refresh.is_idle(now)
+        let is_paused = state.rejected.is_some_and(|rejected| !rejected.is_over(now));
+        state.pending_write.is_none() && state.refresh.is_idle(now) && !is_paused
     }
 }

@@ -52,12 +52,17 @@ impl Rejected {
         let left = self.until.checked_duration_since(now).filter(|left| !left.is_zero());
         left.filter(|_| self.version == version)
     }
+
+    /// Returns whether neither the pause nor the row counts any more.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        now > self.row_until
+    }
 }
 
 /// Returns the number of versions in a row that were rejected, with this one.
 fn in_a_row(before: Option<Rejected>, version: GrantVersion, now: Instant) -> u32 {
     match before {
-        Some(before) if now > before.row_until => 1,
+        Some(before) if before.is_over(now) => 1,
         Some(before) if before.version == version => before.in_a_row,
         // Those between them were made because the one before was rejected: a token that is accepted lives longer than that.
         Some(before) if version.is_after(before.version) => {

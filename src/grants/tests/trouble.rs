@@ -3,6 +3,7 @@
 use salesforce_fake_org::{Fault, Rule};
 
 use super::*;
+use crate::store::GrantVersion;
 use salesforce_connection::token::ServiceUser;
 
 /// F-34 and F-12: more tokens expire at once than a slow token endpoint can refresh in time. A refresh that runs out of
@@ -213,6 +214,12 @@ async fn the_pause_after_rejected_tokens_grows() {
         for later in [0, 1] {
             let pause = entry.rejected_again(version, now + seconds(later), pauses);
             assert_eq!(pause, (later == 0).then(|| seconds(expected)), "it is marked once");
+        }
+        // An entry that was dropped would forget the pause, and a late response to an older token end it.
+        assert!(!entry.is_idle(now + seconds(expected)));
+        if let Some(older) = version.revision.checked_sub(2) {
+            let older = GrantVersion { revision: older, ..version };
+            assert_eq!(entry.rejected_again(older, now + seconds(2), pauses), None);
         }
         let end = now + seconds(expected);
         assert!(matches!(entry.decide(version, end - Duration::from_millis(1)), Step::Use(_)), "{expected}");
