@@ -17,7 +17,13 @@ use crate::SalesforceUser;
 pub(super) const KEEP_ALIVE: Bytes = Bytes::from_static(b": keep-alive\n\n");
 
 /// After how many milliseconds a browser reconnects.
-pub(super) const OPENING: &str = "retry: 3000\n: open\n\n";
+const RETRY: u32 = 3_000;
+
+/// Returns what a stream begins with. `id` is the place at which it begins: a browser that has received no event since has it
+/// for the next time, too.
+pub(super) fn opening(id: &str) -> String {
+    format!("retry: {RETRY}\nid: {id}\n: open\n\n")
+}
 
 /// Bytes of an event's id.
 const ID_BYTES: usize = 16;
@@ -34,14 +40,14 @@ pub(super) enum Reset {
 }
 
 impl Reset {
-    pub(super) fn frame(self) -> Bytes {
+    /// `id` is the place after it.
+    pub(super) fn frame(self, id: &str) -> Bytes {
         let reason = match self {
             Self::Lagged => "lagged",
             Self::Gap => "gap",
             Self::Interrupted => "interrupted",
         };
-        // An empty id: the browser forgets the last one.
-        Bytes::from(format!("id\nevent: reset\ndata: {{\"reason\":\"{reason}\"}}\n\n"))
+        Bytes::from(format!("id: {id}\nevent: reset\ndata: {{\"reason\":\"{reason}\"}}\n\n"))
     }
 }
 
@@ -49,14 +55,14 @@ impl Reset {
 #[derive(Debug)]
 pub(super) enum Message {
     Event { id: String, frame: Bytes, delivery: Box<Delivery<RawEvent>> },
-    Reset(Reset),
+    Reset { id: String, reset: Reset },
 }
 
 impl Message {
     /// Reads an event. One that says that changes are missing is a reset.
     pub(super) fn of(org: OrgId, topic: &str, delivery: Delivery<RawEvent>) -> Self {
-        let Some(data) = without_values(&delivery) else { return Self::Reset(Reset::Gap) };
         let id = id(org, topic, &delivery.position);
+        let Some(data) = without_values(&delivery) else { return Self::Reset { id, reset: Reset::Gap } };
         Self::Event { frame: frame(&id, &delivery, &data), id, delivery: Box::new(delivery) }
     }
 
@@ -64,18 +70,20 @@ impl Message {
     pub(super) fn size(&self) -> usize {
         match self {
             Self::Event { id, frame, delivery } => id.len() + frame.len() + delivery.event.size(),
-            Self::Reset(_) => 0,
+            Self::Reset { id, .. } => id.len(),
         }
     }
 
-    pub(super) fn has_id(&self, wanted: &str) -> bool {
-        matches!(self, Self::Event { id, .. } if id == wanted)
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Event { id, .. } | Self::Reset { id, .. } => id,
+        }
     }
 
     /// Returns what a browser of this user gets; `None` if the app's function keeps the event from it.
     pub(super) fn frame_for(&self, user: &SalesforceUser, map: Option<&MapFunction>) -> Option<Bytes> {
         match (self, map) {
-            (Self::Reset(reset), _) => Some(reset.frame()),
+            (Self::Reset { id, reset }, _) => Some(reset.frame(id)),
             (Self::Event { frame, .. }, None) => Some(frame.clone()),
             (Self::Event { id, delivery, .. }, Some(map)) => {
                 map(user, delivery).map(|data| frame(id, delivery, &data))
@@ -87,8 +95,17 @@ impl Message {
 /// Returns the id of an event: the same in each process, so that a browser may reconnect to another one. It says nothing of
 /// the position, which counts the events of the org.
 fn id(org: OrgId, topic: &str, position: &Position) -> String {
+    hashed(&[org.to_string().as_bytes(), topic.as_bytes(), position.as_bytes()])
+}
+
+/// Returns the id of a place without an event, which this process alone knows.
+pub(super) fn own_id(feed: &str, number: u64) -> String {
+    hashed(&[feed.as_bytes(), &number.to_be_bytes()])
+}
+
+pub(super) fn hashed(parts: &[&[u8]]) -> String {
     let mut hash = Sha256::new();
-    for part in [org.to_string().as_bytes(), topic.as_bytes(), position.as_bytes()] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }

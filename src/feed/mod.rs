@@ -5,6 +5,7 @@
 //!
 //! | event | data | what a page does |
 //! |---|---|---|
+//! | `open` (of the browser) | - | loads everything: the first time, and after a lost connection |
 //! | `change` | `{"object":"Account","change":"UPDATE","ids":["001…"],"fields":["Phone"]}` | loads these records |
 //! | `published` | `{"event":"Order_Event__e"}` | loads what a platform event is about |
 //! | `reset` | `{"reason":"lagged"}`, `gap` or `interrupted` | loads everything: changes were missed |
@@ -49,7 +50,7 @@ use crate::{
     web::{self, WorkerState},
 };
 
-/// How long a browser waits for the first token of the service user.
+/// How long a browser waits until the topic is read.
 const START_PATIENCE: Duration = Duration::from_secs(5);
 
 /// When a program may ask again that got no stream.
@@ -178,8 +179,8 @@ impl Feed {
     /// Responds with the stream of events, to a user of the service user's org who is logged in. This protects the route.
     ///
     /// The stream begins with the next event, or after the one that the browser had last (`Last-Event-ID`); if that is no
-    /// longer in memory, with a `reset`. It ends with the login: at once if this process ends it, within 15 seconds
-    /// if another one does, and nothing is sent later than a second after that. It is no use of the login, which expires in
+    /// longer in memory, with a `reset`. It ends with the login: at once when this process has stored its end, else
+    /// within 15 seconds, and nothing is sent later than a second after it is stored. It is no use of the login, which expires in
     /// its time. After about ten minutes it ends, and the browser reconnects: the rules of the route are checked again then.
     ///
     /// A browser that reads another page ends its connection in a way that actix notices with the next write only, within
@@ -197,9 +198,9 @@ impl Feed {
     ) -> std::result::Result<HttpResponse, actix_web::Error> {
         let worker = WorkerState::of(request)?;
         // Who is not logged in learns nothing of the feed.
-        web::enforce(&RequireLogin::new(), request).await?;
+        web::enforce_here(&RequireLogin::new(), request).await?;
         let org = self.org().await?;
-        let user = web::enforce(&RequireLogin::new().org(org), request).await?;
+        let user = web::enforce_here(&RequireLogin::new().org(org), request).await?;
         let id = worker.login_id(request).ok_or(Error::LoginRequired)?;
         let login = worker.grants().watch_login(id, UserRef::new(user.organization_id, user.user_id));
         // It may have ended while the topic was opened, before it was watched.
@@ -282,7 +283,11 @@ fn unavailable(reason: impl std::error::Error + Send + Sync + 'static) -> Error 
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("this login has six streams of events, or this process 10,000: close some")]
+#[error(
+    "this login has {} streams of events, or this process {}: close some",
+    places::MAX_OF_LOGIN,
+    places::MAX
+)]
 struct TooManyStreams;
 
 #[derive(Debug, thiserror::Error)]

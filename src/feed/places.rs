@@ -8,10 +8,10 @@ use std::{
 use crate::{base::lock::lock, store::LoginKey};
 
 /// Streams in one process.
-const MAX: usize = 10_000;
+pub(super) const MAX: usize = 10_000;
 
 /// Streams of one login. Browsers open six connections to a host at most over HTTP/1.1.
-const MAX_OF_LOGIN: usize = 6;
+pub(super) const MAX_OF_LOGIN: usize = 6;
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Places(Arc<Mutex<Taken>>);

@@ -49,6 +49,15 @@ impl<T> Ring<T> {
         Cursor(self.oldest + self.messages.len() as u64)
     }
 
+    /// Returns the place before the first message of all, if that is still here.
+    pub(super) fn beginning(&self) -> Option<Cursor> {
+        (self.oldest == 0).then_some(Cursor(0))
+    }
+
+    pub(super) fn newest(&self) -> Option<&T> {
+        self.messages.back().map(|(_, message)| message)
+    }
+
     /// Returns the place after the newest message that is the wanted one.
     pub(super) fn after(&self, is_wanted: impl Fn(&T) -> bool) -> Option<Cursor> {
         let index = self.messages.iter().rposition(|(_, message)| is_wanted(message))?;

@@ -1,6 +1,13 @@
 //! [`Shared`]: what all browsers of a feed read.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    process,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use bytes::{Bytes, BytesMut};
 use salesforce_connection::{
@@ -11,19 +18,24 @@ use tokio::sync::watch;
 
 use super::{
     MapFunction,
-    message::{Message, Reset},
+    message::{self, Message, Reset},
     ring::{Cursor, Lagged, Limits, Ring},
 };
 use crate::{SalesforceUser, base::lock::lock};
 
-const LIMITS: Limits = Limits { messages: 1_000, bytes: 4 * 1024 * 1024 };
+/// What is in memory for all browsers together.
+const MAX_MESSAGES: usize = 1_000;
+const MAX_BYTES: usize = 4 * 1024 * 1024;
 
-/// How many messages a browser gets at once. It asks for more when it has taken those.
+/// How many messages a browser gets at once. More follow when it has read those.
 const CHUNK: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Shared {
     topic: String,
+    /// Names the place before the first message. No other process and no later feed has it.
+    start_id: String,
+    resets: AtomicU64,
     ring: Mutex<Ring<Arc<Message>>>,
     /// Changes with each message.
     changed: watch::Sender<()>,
@@ -31,7 +43,13 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(topic: String) -> Self {
-        Self { topic, ring: Mutex::new(Ring::new(LIMITS)), changed: watch::Sender::new(()) }
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let start_id = message::hashed(&[topic.as_bytes(), &process::id().to_be_bytes(), &now.to_be_bytes()]);
+        let (ring, changed) = (
+            Mutex::new(Ring::new(Limits { messages: MAX_MESSAGES, bytes: MAX_BYTES })),
+            watch::Sender::new(()),
+        );
+        Self { topic, start_id, resets: AtomicU64::new(0), ring, changed }
     }
 
     pub(super) fn topic(&self) -> &str {
@@ -43,7 +61,8 @@ impl Shared {
     }
 
     pub(super) fn reset(&self, reset: Reset) {
-        self.add(Message::Reset(reset));
+        let id = message::own_id(&self.start_id, self.resets.fetch_add(1, Ordering::Relaxed));
+        self.add(Message::Reset { id, reset });
     }
 
     fn add(&self, message: Message) {
@@ -56,18 +75,24 @@ impl Shared {
         self.changed.subscribe()
     }
 
-    /// Returns where a browser starts: now.
-    pub(super) fn end(&self) -> Cursor {
-        lock(&self.ring).end()
+    /// Returns where a browser starts: now. With the id of this place.
+    pub(super) fn end(&self) -> (Cursor, String) {
+        let ring = lock(&self.ring);
+        (ring.end(), self.id_of_end(&ring))
     }
 
-    /// Returns where a browser goes on that has the event with this id; `None` if that is not known any more.
-    pub(super) fn after(&self, id: &str) -> Option<Cursor> {
-        lock(&self.ring).after(|message| message.has_id(id))
+    fn id_of_end(&self, ring: &Ring<Arc<Message>>) -> String {
+        ring.newest().map_or(&*self.start_id, |message| message.id()).to_owned()
+    }
+
+    /// Returns the place with this id; `None` if that is not known any more.
+    pub(super) fn place(&self, id: &str) -> Option<Cursor> {
+        let ring = lock(&self.ring);
+        if id == self.start_id { ring.beginning() } else { ring.after(|message| message.id() == id) }
     }
 
     pub(super) fn has_more(&self, cursor: Cursor) -> bool {
-        cursor < self.end()
+        cursor < lock(&self.ring).end()
     }
 
     /// Reads the next messages for a user, and moves the cursor. `None` if there are none for this user.
@@ -85,7 +110,7 @@ impl Shared {
                 }
                 Err(Lagged) => {
                     *cursor = ring.end();
-                    return Some(Reset::Lagged.frame());
+                    return Some(Reset::Lagged.frame(&self.id_of_end(&ring)));
                 }
             }
         };

@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     Feed,
-    message::{KEEP_ALIVE, OPENING, Reset},
+    message::{self, KEEP_ALIVE, Reset},
     places::Place,
     ring::Cursor,
 };
@@ -23,9 +23,9 @@ const LOGIN_MAX_AGE: Duration = Duration::from_secs(1);
 /// How long a stream goes on while the store does not say whether its login is valid. Events wait meanwhile.
 const OUTAGE_PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long a stream lasts at least, and how much longer some do: so that not all pages reconnect at once. The browser goes
+/// How long a stream lasts at least, and how much longer it lasts at most: so that not all pages reconnect at once. The browser goes
 /// on with the next event, and the rules of the route are checked again.
-const MAX_AGE: Duration = Duration::from_secs(540);
+const MIN_AGE: Duration = Duration::from_secs(540);
 const SPREAD: Duration = Duration::from_secs(120);
 
 /// The events of a feed for one browser.
@@ -52,15 +52,22 @@ impl EventStream {
         last_event_id: Option<&str>,
     ) -> Self {
         let changes = feed.shared().changes();
-        let known = last_event_id.map(|id| feed.shared().after(id));
-        let cursor = known.flatten().unwrap_or_else(|| feed.shared().end());
-        let mut opening = OPENING.as_bytes().to_vec();
-        if known == Some(None) {
-            opening.extend_from_slice(&Reset::Lagged.frame());
-        }
+        let known = last_event_id.map(|id| (feed.shared().place(id), id));
+        let (cursor, opening) = match known {
+            Some((Some(cursor), id)) => (cursor, message::opening(id)),
+            known => {
+                let (cursor, id) = feed.shared().end();
+                let mut opening = message::opening(&id);
+                // Of another process, or too long ago.
+                if known.is_some() {
+                    opening.push_str(&String::from_utf8_lossy(&Reset::Lagged.frame(&id)));
+                }
+                (cursor, opening)
+            }
+        };
         let now = Instant::now();
         let [share, ..] = *login.key().as_bytes();
-        let ends_at = now + MAX_AGE + SPREAD.mul_f64(f64::from(share) / 255.0);
+        let ends_at = now + MIN_AGE + SPREAD.mul_f64(f64::from(share) / 255.0);
         Self {
             feed,
             cursor,

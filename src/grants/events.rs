@@ -183,8 +183,8 @@ impl Events {
         metrics::counter!(event.counter()).increment(1);
         #[cfg(feature = "events")]
         match event {
-            AuthEvent::LoggedOut { user, login } => self.ended_logins.tell(*user, *login),
-            AuthEvent::GrantRevoked { user, .. } => self.ended_logins.tell(*user, None),
+            AuthEvent::LoggedOut { user, login } => self.ended_logins.report(*user, *login),
+            AuthEvent::GrantRevoked { user, .. } => self.ended_logins.report(*user, None),
             _ => {}
         }
         if let Some(listener) = &self.listener {

@@ -51,9 +51,12 @@ impl GrantManager {
         self.look_up(id, Reason::Use).await
     }
 
-    /// As [`find_login`](Self::find_login), for a request that a page sends without its user: the login expires all the
-    /// same.
-    pub(crate) async fn find_unused_login(self: &Arc<Self>, id: &LoginId) -> Result<FoundLogin, StoreError> {
+    /// As [`find_login`](Self::find_login), for what its user did not ask for, such as a page that reconnects. The
+    /// login expires all the same.
+    pub(crate) async fn find_login_without_use(
+        self: &Arc<Self>,
+        id: &LoginId,
+    ) -> Result<FoundLogin, StoreError> {
         self.look_up(id, Reason::Request).await
     }
 

@@ -9,7 +9,7 @@ use crate::store::{LoginKey, StoreError};
 use salesforce_connection::{Secret, UserRef};
 
 /// How many logins may end while a watcher is busy. One that missed some asks the store.
-const MISSED: usize = 64;
+const MAX_UNSEEN: usize = 64;
 
 /// A login that has ended; without a key all logins of the user.
 #[derive(Debug, Clone, Copy)]
@@ -18,18 +18,18 @@ pub(super) struct EndedLogin {
     login: Option<LoginKey>,
 }
 
-/// Tells the watchers of this process that a login has ended.
+/// Reports to the watchers of this process that a login has ended.
 #[derive(Debug, Clone)]
 pub(super) struct EndedLogins(broadcast::Sender<EndedLogin>);
 
 impl Default for EndedLogins {
     fn default() -> Self {
-        Self(broadcast::Sender::new(MISSED))
+        Self(broadcast::Sender::new(MAX_UNSEEN))
     }
 }
 
 impl EndedLogins {
-    pub(super) fn tell(&self, user: UserRef, login: Option<LoginKey>) {
+    pub(super) fn report(&self, user: UserRef, login: Option<LoginKey>) {
         // `send` fails where no watcher is.
         let _ = self.0.send(EndedLogin { user, login });
     }

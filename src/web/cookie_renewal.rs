@@ -67,7 +67,7 @@ async fn logins(worker: &WorkerState, request: &HttpRequest) -> Vec<Cookie<'stat
     let (mut cookies, mut ids) = (Vec::new(), Vec::new());
     for login in worker.browser_logins(request) {
         let id = LoginId::new(login.contents.id.clone());
-        if matches!(worker.grants().find_unused_login(&id).await, Ok(FoundLogin::Valid(_))) {
+        if matches!(worker.grants().find_login_without_use(&id).await, Ok(FoundLogin::Valid(_))) {
             cookies.extend(worker.login_cookie(&login.slot, &login.contents));
             ids.push(login.contents.id);
         }

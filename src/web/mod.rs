@@ -34,7 +34,7 @@ mod worker;
 /// The public name of the module.
 pub use self::login as routes;
 #[cfg(feature = "events")]
-pub(crate) use self::require::enforce;
+pub(crate) use self::require::enforce_here;
 #[cfg(any(feature = "events", feature = "inbound"))]
 pub(crate) use self::worker::WorkerState;
 #[cfg(feature = "inbound")]

@@ -227,7 +227,7 @@ impl WorkerState {
     /// Asks the store for a login. Opening a stream of server-sent events is no use of it: a browser reconnects by itself.
     async fn find_login(&self, login: &OpenedLogin, request: &HttpRequest) -> Result<FoundLogin, StoreError> {
         let found = if is_event_stream(request) {
-            self.grants().find_unused_login(&login.id).await?
+            self.grants().find_login_without_use(&login.id).await?
         } else {
             self.grants().find_login(&login.id).await?
         };

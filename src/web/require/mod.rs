@@ -10,7 +10,7 @@ mod middleware;
 mod refusal;
 
 #[cfg(feature = "events")]
-pub(crate) use self::decide::enforce_here as enforce;
+pub(crate) use self::decide::enforce_here;
 pub(crate) use self::{check::rules_of_this_thread, decide::Denied, handle::RuleState};
 pub use self::{
     extract::{AccessRule, Allowed, MayUse},

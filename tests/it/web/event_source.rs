@@ -8,6 +8,8 @@ use serde_json::Value;
 pub(super) struct Page {
     pub(super) response: reqwest::Response,
     read: String,
+    /// What a browser sends when it reconnects.
+    pub(super) last_id: Option<String>,
 }
 
 #[derive(Debug)]
@@ -19,7 +21,16 @@ pub(super) struct Event {
 
 impl Page {
     pub(super) fn new(response: reqwest::Response) -> Self {
-        Self { response, read: String::new() }
+        Self { response, read: String::new(), last_id: None }
+    }
+
+    /// Reads what the stream begins with.
+    pub(super) async fn opened(mut self) -> Self {
+        while self.last_id.is_none() {
+            let next = tokio::time::timeout(Duration::from_millis(100), self.read_on()).await;
+            assert!(next.is_err(), "no event yet: {next:?}");
+        }
+        self
     }
 
     /// The next event; `None` if the stream ends. Comments are left out, as a browser does.
@@ -38,6 +49,9 @@ impl Page {
                     let line = block.lines().find(|line| line.split(':').next() == Some(name))?;
                     Some(line[name.len()..].trim_start_matches(':').trim_start().to_owned())
                 };
+                if let Some(id) = field("id") {
+                    self.last_id = Some(id);
+                }
                 if let Some(data) = field("data") {
                     let data = serde_json::from_str(&data).unwrap();
                     return Some(Event { id: field("id"), kind: field("event").unwrap(), data });

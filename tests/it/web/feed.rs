@@ -244,11 +244,31 @@ async fn a_browser_reads_on_after_its_last_event() {
     let mut unknown = app.reconnect(&browser, Some("c29tZXRoaW5nIGVsc2U")).await;
     let reset = unknown.event().await;
     assert_eq!((reset.kind.as_str(), &reset.data), ("reset", &json!({"reason": "lagged"})));
-    assert_eq!(reset.id.as_deref(), Some(""), "the browser forgets the id");
+    assert_eq!(reset.id, three.id, "it goes on from here");
     let mut at_end = app.reconnect(&browser, three.id.as_deref()).await;
     app.change("Four").await;
     assert_eq!(at_end.event().await.kind, "change");
     assert_eq!(unknown.event().await.kind, "change");
+}
+
+/// It has no id of an event to send, and goes on where its stream began or was reset.
+#[actix_web::test]
+async fn a_quiet_page_misses_nothing_while_it_reconnects() {
+    let app = LiveApp::start().await;
+    let browser = app.logged_in(ADA).await;
+    let page = app.open(&browser).await.opened().await;
+    let start = page.last_id.clone();
+    drop(page);
+    app.change("Between two streams").await;
+    let mut again = app.reconnect(&browser, start.as_deref()).await;
+    assert_eq!(again.event().await.kind, "change");
+    app.org.pubsub().publish_raw(TOPIC, b"no event at all").unwrap();
+    assert_eq!(again.event().await.kind, "reset");
+    let reset = again.last_id.clone();
+    drop(again);
+    app.change("After a reset").await;
+    let mut third = app.reconnect(&browser, reset.as_deref()).await;
+    assert_eq!(third.event().await.kind, "change");
 }
 
 #[actix_web::test]
