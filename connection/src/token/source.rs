@@ -70,7 +70,9 @@ pub trait TokenSource: fmt::Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// [`TokenError::LoginRequired`] if the login has ended, [`TokenError::Unavailable`] for transient failures, and
-    /// [`TokenError::LoginRefused`] or [`TokenError::Refused`] if only an administrator can fix the cause.
+    /// [`TokenError::LoginRefused`] or [`TokenError::Refused`] if only an administrator can fix the cause,
+    /// [`TokenError::NeedsReconnecting`] if a job's grant was refused for good, [`TokenError::ApiHost`] if the token is for
+    /// another host.
     fn refresh<'a>(
         &'a self,
         rejected: &'a AccessToken,

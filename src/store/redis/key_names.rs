@@ -1,4 +1,5 @@
-//! The names of keys in Redis, as `lua/prelude.lua` has them for the scripts.
+//! The names of keys in Redis that Rust code reads. `lua/prelude.lua` has them for the scripts, and those that only scripts
+//! read.
 
 use super::login_cache::Change;
 use crate::store::encoding;
