@@ -4,10 +4,7 @@ use std::{error::Error, fmt, io::Write as _, process::ExitCode};
 
 use anstyle::Style;
 
-use crate::{
-    output::printable,
-    style::{ERROR, HELP, WARNING},
-};
+use crate::style::{ERROR, HELP, WARNING, printable};
 
 /// The exit status of findings: the command worked, and what it looked at has to be changed.
 pub(crate) const FINDINGS: u8 = 1;

@@ -14,11 +14,6 @@ use crate::{failure::Failure, style::NOTE};
 /// The most lines of a difference that are shown.
 const MAX_LINES: usize = 60;
 
-/// Returns a text that a terminal shows and does not obey: parts of it may come from other machines and files.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
 /// Writes to standard output. A reader that has enough closes the pipe, which is no failure.
 pub(crate) fn print(bytes: &[u8]) -> Result<ExitCode, Failure> {
     match std::io::stdout().write_all(bytes) {

@@ -7,7 +7,7 @@ use std::{
 
 use actix_salesforce::{
     Secret,
-    oauth::{AuthorizeOptions, IdTokenError, OAuthError, TokenResponse},
+    oauth::{AuthorizeOptions, IdTokenError, TokenResponse},
 };
 use dialoguer::Confirm;
 use tokio::time::timeout;
@@ -17,7 +17,7 @@ use super::{
     finding::{Check, Finding, Report},
     listener::{Callback, Listener},
     org::Org,
-    setup,
+    setup, tokens,
 };
 use crate::{failure::sentence, interrupt::Interrupt};
 
@@ -137,14 +137,9 @@ pub(super) async fn log_in(
         }
         Err(error) => {
             report.add(setup::token_error(Check::Login, &error));
-            if matches!(error, OAuthError::InvalidResponse(_)) || error.is_response_lost() {
-                let finding = Finding::failed(
-                    Check::Revoked,
-                    "Salesforce may have made a login whose tokens are not readable here.",
-                );
-                report.add(finding.fix("revoke it by hand").setup(
-                    "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")",
-                ));
+            if error.is_response_lost() {
+                let why = "Salesforce may have made a login whose tokens are not readable here.";
+                report.add(tokens::revoke_by_hand(why));
             }
             report.skip(Check::WITH_LOGIN, "The login was not completed.");
             None

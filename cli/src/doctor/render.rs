@@ -49,7 +49,7 @@ fn write_wrapped(out: &mut impl io::Write, text: &str, indent: usize) -> io::Res
     // A URL stays whole, so that it can be copied.
     let options = Options::new(width).break_words(false).word_splitter(textwrap::WordSplitter::NoHyphenation);
     let gap = " ".repeat(indent);
-    let text = crate::output::printable(text);
+    let text = crate::style::printable(text);
     for (number, line) in textwrap::wrap(&text, options).iter().enumerate() {
         writeln!(out, "{}{line}", if number == 0 { "" } else { &gap })?;
     }

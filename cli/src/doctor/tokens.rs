@@ -149,8 +149,12 @@ impl Held {
 
 /// The login is still there.
 fn not_revoked(failure: &str) -> Finding {
-    let finding = Finding::failed(Check::Revoked, format!("The login could not be revoked: {failure}."));
-    finding.fix("revoke it by hand").setup(
+    revoke_by_hand(format!("The login could not be revoked: {failure}."))
+}
+
+/// A login that this program cannot revoke.
+pub(super) fn revoke_by_hand(why: impl Into<String>) -> Finding {
+    Finding::failed(Check::Revoked, why).fix("revoke it by hand").setup(
         "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")",
     )
 }
