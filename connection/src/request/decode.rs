@@ -60,13 +60,14 @@ pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidR
     let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
     take_own();
     let read = serde_json::from_str(text).or_else(|error| {
+        let own = take_own();
         // Salesforce writes some integers as `5.0` or `1.0E7`, and some types need all digits of a number.
         let message = Ends::of(&error);
         let is_float = message.contains("floating point")
             || (message.starts_with("data did not match any variant") && has_float(body));
         let is_float = error.is_data() && is_float;
         let read = is_float.then(|| exact::read(text)).flatten();
-        read.ok_or_else(|| InvalidResponse::Json(describe(&error)))
+        read.ok_or_else(|| InvalidResponse::Json(describe(&error, own)))
     });
     match take_own() {
         // serde drops errors below `#[serde(flatten)]` with an `Option`: a part would be taken for the whole.
@@ -120,11 +121,14 @@ pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidReq
 }
 
 /// Returns what is wrong and where, without the values in serde's messages, which may be personal data.
-fn describe(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        Category::Syntax => "the body is not JSON".to_owned(),
-        Category::Eof => "the body ends too early".to_owned(),
-        Category::Io | Category::Data => {
+///
+/// `own`: the error of this crate's own that came up while the body was read. Its text has no value.
+fn describe(error: &serde_json::Error, own: Option<&'static str>) -> String {
+    let what = match (error.classify(), own) {
+        (Category::Syntax, _) => "the body is not JSON".to_owned(),
+        (Category::Eof, _) => "the body ends too early".to_owned(),
+        (Category::Io | Category::Data, Some(own)) => own.to_owned(),
+        (Category::Io | Category::Data, None) => {
             let message = Ends::of(error);
             // From "invalid type: string \"Ada\", expected u32 at line 1 column 9", the type and the text at the end.
             let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
@@ -139,8 +143,6 @@ fn describe(error: &serde_json::Error) -> String {
                 _ if message.starts_with("missing field `") => {
                     message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
                 }
-                _ if message.starts_with(MORE_CHILDREN) => MORE_CHILDREN.to_owned(),
-                _ if message.starts_with(PATH_OF_FILE) => PATH_OF_FILE.to_owned(),
                 _ => "a value does not fit the type it is read into".to_owned(),
             }
         }
