@@ -21,7 +21,7 @@ use crate::{
     json::{
         cases,
         names::{field_in_other_case, other_case_text},
-        probe::{self, Bait, Names, Probe},
+        probe::{self, Bait, Form, Names, Probe, Trial},
     },
 };
 
@@ -105,11 +105,9 @@ impl Columns {
         }
     }
 
-    /// Returns whether the type takes the text of a cell that something rejected, as an enum with `#[serde(untagged)]` does
-    /// if another variant takes it. Such a cell stays the text that came.
+    /// Returns whether the type takes the text of a cell that something rejected. Such a cell stays the text that came.
     ///
-    /// A struct that takes the first of two equal fields says that the second one is a duplicate. A map goes on after a
-    /// value that it takes. `is_read`: whether the row was read with the cell as text.
+    /// `is_read`: whether the row was read with the cell as text.
     fn takes_text<T: DeserializeOwned>(
         &self,
         row: &StringRecord,
@@ -117,25 +115,18 @@ impl Columns {
         index: usize,
         is_read: bool,
     ) -> bool {
-        let is_taken_twice = |typed: &[bool]| {
-            probe::is_taken_twice(|| {
-                let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::Twice(index)) });
-            })
-        };
-        if is_taken_twice(typed) {
-            return true;
-        }
         let mut as_typed = typed.to_vec();
         if let Some(is_typed) = as_typed.get_mut(index) {
             *is_typed = true;
         }
-        if !is_read || is_taken_twice(&as_typed) {
-            return false;
-        }
-        take_rejected();
-        let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::ControlFirst) });
         let address = row.get(index).map(|text| text.as_ptr() as usize);
-        address.is_some_and(|address| take_rejected().contains(&address))
+        let takes = probe::takes_rejected(index, is_read, |form, trial| {
+            let typed = if form == Form::Other { &as_typed } else { typed };
+            take_rejected();
+            let _ = self.read_with::<T>(Cells { row, typed, trial: Some(trial) });
+            Some(take_rejected().contains(&address?))
+        });
+        takes.unwrap_or_default()
     }
 
     fn read_with<T: DeserializeOwned>(&self, cells: Cells<'_, '_>) -> Result<T, RowError> {
@@ -178,15 +169,6 @@ impl Columns {
             None => error,
         }
     }
-}
-
-/// What a row has besides its cells, to find out how a type takes one of them.
-#[derive(Clone, Copy)]
-enum Trial {
-    /// The cell is there twice: before all cells, and at its place.
-    Twice(usize),
-    /// A text comes first, under a name that only a map reads.
-    ControlFirst,
 }
 
 #[derive(Clone, Copy)]

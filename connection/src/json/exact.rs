@@ -6,8 +6,8 @@ use serde::Deserialize;
 
 use crate::json::{
     error::{Rejected, take_rejected},
-    probe,
-    reader::{Context, Reader, Trial},
+    probe::{self, Form},
+    reader::{Context, Reader},
     tree::Json,
 };
 
@@ -103,11 +103,9 @@ fn places_of<'de, T: Deserialize<'de>>(json: &Json, mut budget: Budget) -> Optio
     }
 }
 
-/// Returns whether the type takes floats at a place where something rejected one, as an enum with `#[serde(untagged)]` does
-/// if another variant takes it.
+/// Returns whether the type takes floats at a place where something rejected one; `None` if the budget is used.
 ///
-/// A struct that takes the first of two equal members says that the second one is a duplicate. A map goes on after a value
-/// that it takes. `is_read`: whether the text was read with floats.
+/// `is_read`: whether the text was read with floats.
 fn takes_float<'de, T: Deserialize<'de>>(
     json: &Json,
     places: &Places,
@@ -115,25 +113,17 @@ fn takes_float<'de, T: Deserialize<'de>>(
     is_read: bool,
     budget: &mut Budget,
 ) -> Option<bool> {
-    let mut read = |places: &Places, trial| {
-        budget.take()?;
-        let context = Context::probing(places).on_trial(trial);
-        take_rejected();
-        let is_duplicate = probe::is_taken_twice(|| drop(T::deserialize(Reader::new(json, &context))));
-        let is_rejected = |rejected: Rejected| context.place_of(rejected.float) == Some(place);
-        Some((is_duplicate, take_rejected().into_iter().any(is_rejected)))
-    };
-    let (is_float_field, _) = read(places, Trial::Twice(place))?;
-    if is_float_field {
-        return Some(true);
-    }
     let mut as_integer = places.clone();
     as_integer.integers.insert(place);
-    let (is_integer_field, _) = read(&as_integer, Trial::Twice(place))?;
-    if !is_read || is_integer_field {
-        return Some(false);
-    }
-    read(places, Trial::ControlFirst).map(|(_, is_rejected)| is_rejected)
+    probe::takes_rejected(place, is_read, |form, trial| {
+        budget.take()?;
+        let context =
+            Context::probing(if form == Form::Other { &as_integer } else { places }).on_trial(trial);
+        take_rejected();
+        let _ = T::deserialize(Reader::new(json, &context));
+        let is_at_place = |rejected: Rejected| context.place_of(rejected.float) == Some(place);
+        Some(take_rejected().into_iter().any(is_at_place))
+    })
 }
 
 #[cfg(test)]

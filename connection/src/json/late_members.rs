@@ -45,7 +45,9 @@ fn with_value<'n>(json: &[u8], names: &HashSet<&'n [u8]>) -> HashSet<&'n [u8]> {
         return found;
     }
     for start in memchr::memchr2_iter(b'{', b'[', json) {
-        if let Some(name) = name_before(json.get(..start).unwrap_or_default()).and_then(|name| names.get(name)) {
+        if let Some(name) =
+            name_before(json.get(..start).unwrap_or_default()).and_then(|name| names.get(name))
+        {
             found.insert(*name);
             if found.len() == names.len() {
                 break;

@@ -1,8 +1,10 @@
-//! Finds out which names the fields of a struct with `#[serde(flatten)]` have.
+//! Finds out what a type hides: the names of its fields, and which values they take.
 //!
-//! serde reads such a struct as a map and does not say which fields it has: a field whose name differs from Salesforce's in
-//! its case is then read as missing. So the first row of a page is read once more with a value under each such name that
-//! no type accepts. If a type rejects it, the struct has a field of this name.
+//! serde reads a struct with `#[serde(flatten)]` as a map. An enum with `#[serde(untagged)]` or `#[serde(tag)]` is first
+//! stored as any value. Neither says which fields it has: a field whose name differs from Salesforce's in its case is then
+//! read as missing. So the first row of a page is read once more with a value under each such name that no type accepts. If
+//! a type rejects it, the type has a field of this name. In the same way [`takes_rejected`] finds out which values a field
+//! takes.
 
 use std::{
     cell::Cell,
@@ -65,11 +67,45 @@ pub(crate) fn note_duplicate() {
     WAS_DUPLICATE.set(true);
 }
 
-/// Returns whether a struct gets a field twice in `read`, which offers it twice: it has the field, and took the first value.
-pub(crate) fn is_taken_twice(read: impl FnOnce()) -> bool {
-    WAS_DUPLICATE.set(false);
-    read();
-    WAS_DUPLICATE.take()
+/// What a row has besides its own values, to find out how a type takes the value at a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trial {
+    /// The value is there twice.
+    Twice(usize),
+    /// Another value of its kind comes first, under a name that only a map reads.
+    ControlFirst,
+}
+
+/// Whether a value is read in the form that was rejected or in another one: a number as a float or an integer, a cell as
+/// text or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Rejected,
+    Other,
+}
+
+/// Returns whether a type takes a value at a place where something rejected it, as an enum with `#[serde(untagged)]` does if
+/// another variant takes it.
+///
+/// A struct that takes the first of two equal members says that the second one is a duplicate. A map goes on after a value
+/// that it takes. `is_read`: whether the row was read with the value. `read` reads it once more and returns whether the value
+/// was rejected; `None` if it may not be read again.
+pub(crate) fn takes_rejected(
+    place: usize,
+    is_read: bool,
+    mut read: impl FnMut(Form, Trial) -> Option<bool>,
+) -> Option<bool> {
+    let mut is_taken_twice = |form| {
+        WAS_DUPLICATE.set(false);
+        read(form, Trial::Twice(place)).map(|_| WAS_DUPLICATE.take())
+    };
+    if is_taken_twice(Form::Rejected)? {
+        return Some(true);
+    }
+    if !is_read || is_taken_twice(Form::Other)? {
+        return Some(false);
+    }
+    read(Form::Rejected, Trial::ControlFirst)
 }
 
 /// What a row offers besides its own values.
