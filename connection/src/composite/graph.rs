@@ -173,7 +173,7 @@ impl Connection {
         let mut results = results.collect::<Result<Vec<_>>>()?;
         check_readable(results.iter().flat_map(|result| &result.responses))?;
         for (result, graph) in results.iter_mut().zip(&graphs) {
-            complete_children(self, with_parts(&mut result.responses, &graph.0)).await?;
+            complete_children(self, with_parts(&mut result.responses, &graph.0)).await;
         }
         Ok(GraphResponse(results))
     }
