@@ -1,7 +1,5 @@
 //! Sends several subrequests as one request and finds the response to each.
 
-use std::collections::HashMap;
-
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,7 +16,7 @@ use crate::{
     http::response::Response,
     query::children,
     request::{
-        decode, error_body,
+        decode,
         path::ResourcePath,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
@@ -97,13 +95,7 @@ pub(crate) fn subresponses(found: &[&RawValue], list: &SubrequestList) -> Result
         #[serde(borrow)]
         reference_id: Option<&'a RawValue>,
     }
-    let mut found: HashMap<_, _> = found
-        .iter()
-        .filter_map(|json| {
-            let members: Members<'_> = body::members(json);
-            Some((error_body::text(members.reference_id?)?, members))
-        })
-        .collect();
+    let mut found = body::by_id(found, |members: &Members<'_>| members.reference_id);
     let subresponses = list.with_ids()?.into_iter().map(|(reference_id, _)| {
         let Members { body, http_status_code, .. } = found.remove(&reference_id).unwrap_or_default();
         let body = PartBody::new(body.filter(|body| body.get() != "null").map(ToOwned::to_owned));
