@@ -36,8 +36,8 @@ use crate::{
 /// The longest silence of a stream. Salesforce sends a sign of life every 270 seconds (comment in `pubsub_api.proto`), and
 /// streams that send nothing for hours were reported (forcedotcom/pub-sub-api issue 31).
 const SILENCE: Duration = Duration::from_secs(300);
-/// How long a stream has to work before its token may be refreshed once more. Salesforce may respond to a stream once and
-/// refuse its token all the same.
+/// How long a stream without events has to work before a failure of it is a first one, and before its token may be refreshed
+/// once more. Salesforce may respond to a stream once and end it, or refuse its token all the same.
 const WORKING: Duration = Duration::from_secs(60);
 
 /// One open stream.
@@ -76,7 +76,7 @@ pub(super) struct Engine {
     is_refreshed: bool,
     /// Whether a response was too large: the next stream requests a single event.
     is_small: bool,
-    /// Failures since the last response.
+    /// Failures since the last event, or since a stream has worked for [`WORKING`].
     failures: u32,
     /// Whether the topic was found once.
     was_open: bool,
@@ -238,8 +238,11 @@ impl Engine {
     fn received(&mut self, response: FetchResponse) -> Result<(), Next> {
         self.check_login()?;
         let Some(open) = &mut self.open else { return Ok(()) };
-        self.failures = 0;
-        self.is_refreshed &= open.since.elapsed() < WORKING;
+        let has_worked = open.since.elapsed() >= WORKING;
+        if has_worked || !response.events.is_empty() {
+            self.failures = 0;
+        }
+        self.is_refreshed &= !has_worked;
         self.is_small = false;
         self.was_open = true;
         if let Some(more) = open.credit.received(response.pending_num_requested) {
