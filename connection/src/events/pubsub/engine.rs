@@ -2,16 +2,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::stream;
 use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        watch,
+    },
     time::{Instant, error::Elapsed},
 };
 use tonic::Streaming;
@@ -50,11 +50,13 @@ struct Open {
 }
 
 /// How often a stream was opened.
-#[derive(Debug, Default)]
-pub(super) struct Openings {
-    pub(super) all: AtomicU64,
-    /// With the latest event, since there was no position.
-    pub(super) at_latest: AtomicU64,
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Openings {
+    /// At 0 the topic is not read yet.
+    pub all: u64,
+    /// With the latest event, because there was no position yet. From the second time on events from before may be missing.
+    pub at_latest: u64,
 }
 
 /// Receives the events of one topic.
@@ -66,7 +68,7 @@ pub(super) struct Engine {
     start: StartFrom,
     /// After the last event that was handed over.
     delivered: Arc<Mutex<Option<Position>>>,
-    openings: Arc<Openings>,
+    openings: watch::Sender<Openings>,
     open: Option<Open>,
     buffer: VecDeque<ConsumerEvent>,
     /// A position without an event, to be reported when the buffer is empty.
@@ -101,7 +103,7 @@ impl Engine {
             topic,
             start,
             delivered: Arc::new(Mutex::new(delivered)),
-            openings: Arc::default(),
+            openings: watch::Sender::default(),
             open: None,
             buffer: VecDeque::new(),
             quiet: None,
@@ -118,8 +120,8 @@ impl Engine {
         Arc::clone(&self.delivered)
     }
 
-    pub(super) fn openings(&self) -> Arc<Openings> {
-        Arc::clone(&self.openings)
+    pub(super) fn openings(&self) -> watch::Receiver<Openings> {
+        self.openings.subscribe()
     }
 
     fn set_delivered(&self, position: Position) {
@@ -291,10 +293,11 @@ impl Engine {
         match self.calls.subscribe(&token, receiver, SILENCE).await {
             Ok(Ok(responses)) => {
                 self.open = Some(Open { requests, responses, credit, since: Instant::now() });
-                if self.start == StartFrom::Latest {
-                    self.openings.at_latest.fetch_add(1, Ordering::Relaxed);
-                }
-                self.openings.all.fetch_add(1, Ordering::Release);
+                let is_at_latest = self.start == StartFrom::Latest;
+                self.openings.send_modify(|openings| {
+                    openings.all += 1;
+                    openings.at_latest += u64::from(is_at_latest);
+                });
                 Ok(())
             }
             Ok(Err(error)) => self.failed(Some(error)).await,
