@@ -37,7 +37,7 @@ pub(super) enum Mutation {
     RepeatsProcessed,
     /// The mark on a version whose new token was rejected is ignored.
     IgnoresRejection,
-    /// A refresh that has begun passes the mark of its own process.
+    /// A refresh that has begun passes the mark of the same process.
     RestsForOthersOnly,
     /// What a process finds in the store shortens the rest that it knows of.
     OthersEndOwnRest,

@@ -234,7 +234,7 @@ async fn the_pause_after_rejected_tokens_grows() {
 /// A refresh waits for its lease when this process finds that the token to refresh is rejected although it is new. The mark
 /// in the store is this process's own, and holds for its refreshes, too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refresh_that_has_begun_does_not_pass_the_mark_of_its_own_process() {
+async fn a_refresh_that_has_begun_does_not_pass_the_mark_of_the_same_process() {
     let fleet = Fleet::start(MemoryStore::new()).await;
     let manager = fleet.process(Clock::system());
     let grant =
