@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::{bulk::JobState, id::SalesforceId};
 use crate::{
     error::{ApiError, Error, InvalidRequest},
-    oauth::OAuthError,
+    oauth::error::{OAuthError, known_description},
     token::BrokenConnection,
     user_ref::UserRef,
 };
@@ -31,6 +31,12 @@ pub fn api_entry(status: u16, code: &str, message: &str) -> Error {
 /// Returns an error of the token endpoint with this code.
 pub fn oauth(code: &str) -> OAuthError {
     OAuthError::ErrorResponse { code: code.to_owned(), status: 400, in_progress: false, description: None }
+}
+
+/// Returns the same with a description of Salesforce. An unknown one is left out, as in a response.
+pub fn oauth_described(code: &str, description: &str) -> OAuthError {
+    let (code, description) = (code.to_owned(), known_description(description));
+    OAuthError::ErrorResponse { code, status: 400, in_progress: false, description }
 }
 
 /// Returns a connection that Salesforce refused because its user is inactive.

@@ -159,8 +159,8 @@ impl FakeOrg {
         self.org.change_settings(|settings| settings.idle_ttl_limit = limit);
     }
 
-    /// Whether callers are outside of the IP allowlist for refresh tokens: code exchange and refresh return
-    /// `ip restricted`.
+    /// Whether callers are outside of the allowed IP ranges: code exchange, refresh, client credentials, JWT bearer and
+    /// token exchange return `ip restricted`.
     pub fn set_ip_restricted(&self, restricted: bool) {
         self.org.change_settings(|settings| settings.ip_restricted = restricted);
     }

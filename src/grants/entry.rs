@@ -1,6 +1,7 @@
 //! [`GrantEntry`]: one grant in this process, its current tokens, and the refresh that its requests wait for.
 
 use std::{
+    error::Error as StdError,
     sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
@@ -51,6 +52,8 @@ struct State {
     permanent_failures: u32,
     /// Whether Salesforce no longer takes the credentials that the grant was given to.
     credentials_over: bool,
+    /// Why the last refresh failed: requests within its cool-down fail for the same reason.
+    last_failure: Option<Arc<dyn StdError + Send + Sync>>,
     /// The host to which the last refresh was redirected with success.
     token_host: Option<Url>,
     /// When this process looks again whether Salesforce is to be asked about the grant. `None`: at once.
@@ -98,6 +101,7 @@ impl GrantEntry {
                 rejected: None,
                 permanent_failures: 0,
                 credentials_over: false,
+                last_failure: None,
                 token_host: None,
                 next_recheck: None,
                 unknown_rechecks: 0,
@@ -200,7 +204,10 @@ impl GrantEntry {
             (Decision::UseCurrent, Some(live), _) => Step::Use(Arc::clone(live)),
             (Decision::JoinInFlight, _, Some(waiting)) => Step::Wait(waiting.clone()),
             (Decision::BackOff(_), _, _) if state.credentials_over => Step::Fail(GrantError::CredentialsOver),
-            (Decision::BackOff(retry_after), _, _) => Step::Fail(GrantError::cooling_down(retry_after)),
+            (Decision::BackOff(retry_after), _, _) => Step::Fail(match state.last_failure.clone() {
+                Some(source) => GrantError::Unavailable { retry_after, source },
+                None => GrantError::cooling_down(retry_after),
+            }),
             (Decision::Start, Some(live), _) => {
                 let from = Arc::clone(live);
                 let (result, waiting) = watch::channel(None);
@@ -231,9 +238,10 @@ impl GrantEntry {
         if refreshed.is_ok() {
             state.permanent_failures = 0;
         }
-        match refreshed {
+        match &refreshed {
             Ok(_) => state.credentials_over = false,
             Err(GrantError::CredentialsOver) => state.credentials_over = true,
+            Err(GrantError::Unavailable { source, .. }) => state.last_failure = Some(Arc::clone(source)),
             Err(_) => {}
         }
         let counts = state.refresh.finished(from, outcome, now);
@@ -290,7 +298,16 @@ impl GrantEntry {
         look_again: Duration,
     ) {
         let mut state = self.lock();
+        // What this process found itself lasts longer.
+        if state.rejected.is_some_and(|rejected| rejected.time_left(version, now).is_some()) {
+            return;
+        }
         state.rejected = Some(Rejected::elsewhere(state.rejected, version, now, pauses, look_again));
+    }
+
+    /// Returns whether a new access token of this version was rejected, and the pause after that is not over.
+    pub(super) fn rests(&self, version: GrantVersion, now: Instant) -> bool {
+        self.lock().rejected.is_some_and(|rejected| rejected.time_left(version, now).is_some())
     }
 
     /// Ends a refresh of `from` that left the tokens as they are. Returns what the waiting requests get.

@@ -104,6 +104,8 @@ pub struct TokenOutage {
 pub enum OutageKind {
     /// The token endpoint failed, or did not respond.
     TokenEndpoint,
+    /// Salesforce does not allow the address of this machine, or not at this hour ("ip restricted").
+    IpRestricted,
     /// The store failed, or did not respond.
     Store,
     /// Salesforce refuses a token for the service user.
@@ -126,6 +128,9 @@ impl OutageKind {
             TokenError::Unavailable { source, .. } => &**source,
             _ => return Some(Self::Other),
         };
+        if source.downcast_ref().is_some_and(OAuthError::is_ip_restricted) {
+            return Some(Self::IpRestricted);
+        }
         Some(if source.is::<OAuthError>() || source.is::<super::refresh::InDoubt>() {
             Self::TokenEndpoint
         } else if source.is::<StoreError>() {

@@ -43,10 +43,14 @@ const IN_DOUBT: LeaseHolder = LeaseHolder(1);
 const REJECTED: LeaseHolder = LeaseHolder(2);
 
 /// Writes the marker on the token of this version.
+///
+/// `rests`: whether this process found that a new access token of this version was rejected, and the pause after that is
+/// not over. The slot of the pause is this process's own then.
 pub(super) async fn write(
     manager: &GrantManager,
     key: GrantKey,
     version: GrantVersion,
+    rests: impl Fn() -> bool,
 ) -> Result<Marker, StoreError> {
     let (store, timing) = (&manager.config.store, &manager.config.timing);
     let (name, lifetime) = (LeaseName::InFlight(key, version), timing.in_flight_lifetime);
@@ -62,7 +66,7 @@ pub(super) async fn write(
             return Ok(Marker::InDoubt);
         }
         if store.acquire_lease(name, REJECTED, lifetime).await? {
-            if !take_retry_slot(manager, key, version).await? {
+            if rests() || !take_retry_slot(manager, key, version).await? {
                 return Ok(Marker::Rejected);
             }
             store.release_lease(name, REJECTED).await?;

@@ -18,6 +18,7 @@ use crate::store::GrantVersion;
 
 mod explore;
 mod faults;
+mod marks;
 mod mutations;
 mod steps;
 
@@ -26,6 +27,8 @@ use mutations::Mutation;
 /// How much longer a refresh may send requests: always enough.
 const LEFT: Duration = Duration::from_secs(9);
 const COOL_DOWN: Duration = Duration::from_secs(2);
+/// How many cool-downs a version rests whose new access token was rejected.
+const REST: u8 = 2;
 const EPOCH: u64 = 7;
 /// What stays of a refused grant: a version that no process refreshes.
 const BROKEN: GrantVersion = GrantVersion { epoch: 8, revision: 0 };
@@ -77,6 +80,8 @@ struct Process {
     pending_writes: Vec<GrantVersion>,
     /// The version whose token is in doubt, as far as this process knows.
     in_doubt: Option<GrantVersion>,
+    /// The revision whose new access token was rejected, as far as this process knows, and how many cool-downs it rests.
+    rejected: Option<(u64, u8)>,
     /// How often the process was started.
     life: u8,
     /// A user logged out here.
@@ -97,9 +102,15 @@ impl Process {
             releasing,
             pending_writes,
             in_doubt: None,
+            rejected: None,
             life,
             logged_out: false,
         }
+    }
+
+    /// Returns true if this process knows that the new access token of this version was rejected.
+    fn rests(&self, version: GrantVersion) -> bool {
+        self.rejected.is_some_and(|(revision, _)| version.epoch == EPOCH && version.revision == revision)
     }
 
     /// Returns true if this process may still store the successor of this version, or end the grant.
@@ -139,6 +150,8 @@ enum Marked {
     /// This process, in this one of its lives, is about to send the token.
     By(usize, u8),
     InDoubt,
+    /// Its access token was rejected although it was new.
+    Rejected,
 }
 
 /// How many faults may still happen.
@@ -146,6 +159,8 @@ enum Marked {
 struct FaultBudget {
     /// Requests whose token is rejected.
     rejections: u8,
+    /// Requests whose token is rejected although it is new.
+    new_rejections: u8,
     logouts: u8,
     /// The user logs in again.
     logins: u8,
@@ -181,8 +196,11 @@ struct World {
     lease: Option<(usize, u8)>,
     /// By revision.
     markers: [Option<Marked>; REVISIONS],
-    /// By revision: the process that sent a token in doubt, and until when no other process may.
-    retry_slots: [Option<(usize, Instant)>; REVISIONS],
+    /// By revision: the process, in this one of its lives, that sent a token in doubt or found it rejected, and for how
+    /// many cool-downs no other process may send it.
+    retry_slots: [Option<(u8, u8, u8)>; REVISIONS],
+    /// By revision: how many cool-downs the version rests, according to the store.
+    rests: [u8; REVISIONS],
     /// The revision whose refresh token is valid; `None`: Salesforce has revoked the token family.
     valid: Option<u64>,
     /// The newest revision that Salesforce issued.
@@ -203,6 +221,8 @@ struct World {
     sent_now: [u8; REVISIONS],
     /// By revision: how often its token was sent after it was used.
     sent_used: [u8; REVISIONS],
+    /// By revision: how often its token was sent while the version rested.
+    sent_resting: [u8; REVISIONS],
     /// By revision: how many faults happened after which its token may be used without all processes knowing. Each allows
     /// one such request.
     faults: [u8; REVISIONS],
@@ -222,6 +242,7 @@ impl World {
             lease: None,
             markers: [None; REVISIONS],
             retry_slots: [None; REVISIONS],
+            rests: [0; REVISIONS],
             valid: Some(0),
             newest: 0,
             logged_out: false,
@@ -234,6 +255,7 @@ impl World {
             budget,
             sent_now: [0; REVISIONS],
             sent_used: [0; REVISIONS],
+            sent_resting: [0; REVISIONS],
             faults: [0; REVISIONS],
             blind: [0; REVISIONS],
             mutation,
@@ -255,6 +277,7 @@ impl World {
         };
         for p in [0, 1] {
             with(&|world| world.reject(p));
+            with(&|world| world.reject_new(p));
             for how in [How::Well, How::Badly, How::ResponseLost, How::Unusable, How::Redirected] {
                 with(&|world| world.step(p, how));
             }
@@ -275,6 +298,7 @@ impl World {
         with(&|world| {
             world.now += COOL_DOWN;
             world.sent_now = [0; REVISIONS];
+            world.pass_cool_down();
             spend(&mut world.budget.clock)
         });
         worlds
@@ -296,6 +320,10 @@ impl World {
             promise(
                 self.sent_now[revision] <= allowed,
                 "a token in doubt is sent at most once per cool-down",
+            )?;
+            promise(
+                self.sent_resting[revision] <= self.blind[revision],
+                "a version whose new token was rejected rests",
             )?;
         }
         if self.faults == [0; REVISIONS] {

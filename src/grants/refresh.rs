@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::sleep};
 use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
-    AuthEvent, GrantError, GrantManager, GrantTokens, Timing,
+    GrantError, GrantManager, GrantTokens, Timing,
     apps::are_credentials_over,
     entry::{GrantEntry, RefreshResult},
     in_flight::{self, Marker},
@@ -25,7 +25,7 @@ use super::{
     tokens::UnreadableGrant,
 };
 use crate::{
-    base::{background::detached_span, error_chain::ErrorChain},
+    base::background::detached_span,
     store::{GrantRecord, LeaseHolder, StoreError},
 };
 use salesforce_connection::{
@@ -35,6 +35,7 @@ use salesforce_connection::{
 
 mod lease;
 mod outcome;
+mod report;
 
 /// Jitter of the waits between token requests, in percent.
 const JITTER: u32 = 50;
@@ -168,42 +169,7 @@ impl Refresh {
 
     /// Reports the outcome and passes it to the waiting requests.
     fn publish(&mut self, refreshed: Result<GrantTokens, GrantError>) {
-        match &refreshed {
-            Ok(live) => {
-                self.span.record("outcome", "refreshed");
-                tracing::info!(grant = %live.key, revision = live.version.revision, "token refreshed");
-            }
-            Err(GrantError::LoginOver) => {
-                self.span.record("outcome", "over");
-                tracing::warn!(grant = %self.from.key, "grant revoked or deleted");
-            }
-            Err(GrantError::Refused(error)) => {
-                self.span.record("outcome", "over");
-                tracing::warn!(grant = %self.from.key, %error, "grant refused: the login is over");
-            }
-            Err(GrantError::CredentialsOver) => {
-                self.span.record("outcome", "credentials over");
-                tracing::error!(
-                    grant = %self.from.key,
-                    "refreshing a token failed: Salesforce no longer accepts SALESFORCE_PREVIOUS_CLIENT_ID or its secret. Users \
-                     of this grant log in again. Correct the settings, or leave them out if the overlap is over"
-                );
-                self.manager.config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
-            }
-            Err(error @ GrantError::Unavailable { source, .. }) => {
-                self.span.record("outcome", "unavailable");
-                tracing::error!(grant = %self.from.key, %error, cause = %ErrorChain(&**source), "refreshing a token failed");
-                if source.downcast_ref::<OAuthError>().is_some_and(OAuthError::is_app_rejected) {
-                    tracing::error!(
-                        "Salesforce rejects this app. Check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, and the flows \
-                         that the app in Salesforce allows. Users stay logged in meanwhile"
-                    );
-                }
-                let config = &self.manager.config;
-                self.manager.last_outage.record(&error.clone().into(), config.clock.now());
-                config.events.emit(&AuthEvent::RefreshFailed(self.from.key.into()));
-            }
-        }
+        self.report(&refreshed);
         let refreshed = self.entry.finish(self.from.version, refreshed, self.manager.config.clock.instant());
         self.send_result(refreshed);
     }
@@ -278,7 +244,8 @@ impl Refresh {
             return self.not_sent(NoTimeLeft).await;
         }
         let (key, version) = (self.from.key, self.from.version);
-        let marker = in_flight::write(&self.manager, key, version).await;
+        let rests = || self.entry.rests(version, self.manager.config.clock.instant());
+        let marker = in_flight::write(&self.manager, key, version, rests).await;
         match marker.map_err(|error| self.unavailable(error))? {
             Marker::Fresh => {}
             Marker::RetryLater => return self.not_sent(InDoubt).await,

@@ -5,8 +5,9 @@
 //!
 //! - `invalid_grant` is final, once it is certain that no other process has refreshed the grant. So are the codes that
 //!   say that the user, the org or an administrator ended the access ([`OAuthError::is_grant_refused`]).
-//! - A code that says that the app's settings are wrong, or one that is unknown, keeps the login. The request is sent ever
-//!   more rarely ([`permanent_pause`]).
+//! - A code that says that the app's settings are wrong, or one that is unknown, keeps the login. So does a refusal of this
+//!   machine's address, or of the hour, although its code is `invalid_grant` ([`OAuthError::is_ip_restricted`]). The
+//!   request is sent ever more rarely ([`permanent_pause`]).
 //! - A response that only says "not now" (busy, overloaded, unavailable) used nothing: the same refresh retries,
 //!   [`MAX_RETRIES`] times at most.
 //! - Without a response the token may be used. The refresh sends it once more, after it has checked that no other process
@@ -174,6 +175,18 @@ mod tests {
         for code in ["rate_limit_exceeded", "server_error", "service_unavailable"] {
             assert_eq!(of(code), Failure::Retryable, "{code}");
         }
+    }
+
+    /// `invalid_grant` has several meanings. An address is not a property of the grant.
+    #[test]
+    fn a_refusal_of_this_machines_address_or_of_the_hour_is_not_final() {
+        for description in ["ip restricted", "ip restricted or invalid login hours"] {
+            let error = salesforce_connection::test_errors::oauth_described("invalid_grant", description);
+            assert_eq!(Failure::of(&error), Failure::Permanent, "{description}");
+        }
+        let expired =
+            salesforce_connection::test_errors::oauth_described("invalid_grant", "authentication failure");
+        assert_eq!(Failure::of(&expired), Failure::InvalidGrant);
     }
 
     fn failure() -> impl Strategy<Value = Failure> {

@@ -11,13 +11,16 @@ mod broken_connections;
 mod documents;
 mod events;
 mod field_logins;
+mod ip_restrictions;
 mod lifetimes;
+mod logged_reasons;
 mod parsers;
 mod refresh;
 mod refresh_responses;
 mod service_user;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod several_processes;
+mod thin_refreshes;
 
 /// From the first redirect to the end of the callback.
 mod login {

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Client, app::listen, reserve, serve};
+use crate::support::{Client, app::listen, logs, reserve, serve};
 use actix_salesforce::{
     Config, Connection, Error, Salesforce, SalesforceBuilder, Secret,
     oauth::{LoginHost, OAuthApp, OAuthError},
@@ -148,6 +148,7 @@ fn refusal(error: &Error) -> &str {
 
 #[actix_web::test]
 async fn what_only_an_administrator_can_fix_is_a_separate_error_and_not_retried_at_once() {
+    logs::capture();
     let (org, right_key) = with_certificate().await;
     org.set_execution_user(None);
     let salesforce = settings(&org).build().await.unwrap();
@@ -161,15 +162,22 @@ async fn what_only_an_administrator_can_fix_is_a_separate_error_and_not_retried_
     let host: LoginHost = org.login_url().parse().unwrap();
     let wrong_key = PrivateKey::from_pem(&key().0.into()).unwrap();
     let wrong_key = ServiceUser::jwt_bearer(host, "ada@example.com", wrong_key);
-    for (user, code) in [
-        (&no_user, "invalid_grant"),
-        (&wrong_host, "invalid_grant"),
-        (&stranger, "invalid_client_id"),
-        (&wrong_audience, "invalid_grant"),
-        (&wrong_key, "invalid_grant"),
+    for (user, code, description) in [
+        (&no_user, "invalid_grant", "no client credentials user enabled"),
+        (&wrong_host, "invalid_grant", "request not supported on this domain"),
+        (&stranger, "invalid_client_id", "client identifier invalid"),
+        // One code, and each its own description (W-10).
+        (&wrong_audience, "invalid_grant", "audience is invalid"),
+        (&wrong_key, "invalid_grant", "invalid assertion"),
     ] {
         let error = salesforce.service_connection_for(user).await.unwrap_err();
         assert_eq!(refusal(&error), code, "{user:?}");
+        let Error::ServiceUser(source) = &error else { panic!("{error:?}") };
+        assert_eq!(source.description(), Some(description), "{user:?}");
+        assert!(source.to_string().ends_with(description), "{source}");
+        let line =
+            logs::text().lines().rfind(|line| line.contains("token request failed")).unwrap().to_owned();
+        assert!(line.contains("ERROR") && line.contains(description), "{line}");
         assert!(!error.needs_login() && !error.is_transient());
         assert_eq!(error.status_code().as_u16(), 500);
         let before = org.requests().len();

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::support::{
-    ADA, Client, Server, app,
+    ADA, COOL_DOWN, Client, Server, app,
     failing::FailingStore,
     reserve,
     servers::{Folder, Postgres, Redis},
@@ -12,6 +12,7 @@ use crate::support::{
 use actix_salesforce::SalesforceBuilder;
 use futures_util::future::join_all;
 use salesforce_fake_org::{FakeOrg, Fault};
+use serde_json::json;
 
 const KEYS: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
@@ -125,6 +126,76 @@ async fn tokens_that_two_processes_find_rejected_in_turn_cost_one_or_two_refresh
 async fn tokens_that_two_processes_find_rejected_in_turn_cost_one_or_two_refreshes_on_postgres() {
     let postgres = Postgres::start();
     rejected_in_turn(Processes::start(|builder| builder.store_url(postgres.url())).await, rejected()).await;
+}
+
+/// F-37 to F-39 in other forms, with requests at both processes at the same time: redirects of each status, a thin
+/// response, a refusal of the machine's address, and one for good. No token is used twice.
+async fn odd_refreshes(processes: Processes) {
+    let browser = processes.logged_in().await;
+    let burst = async || {
+        let urls: Vec<_> = (0..8).map(|turn| processes.url(turn, "/names")).collect();
+        let pages = join_all(urls.iter().map(|url| browser.fetch(url))).await;
+        pages.iter().map(|page| page.status).collect::<Vec<_>>()
+    };
+    let redirected = |status: u16| json!({ "refresh_redirect": status });
+    let lacking = json!(["instance_url", "id", "scope", "signature"]);
+    for policy in [
+        redirected(301),
+        redirected(302),
+        redirected(307),
+        redirected(308),
+        json!({ "refresh_redirect": null, "refresh_response_without": lacking }),
+    ] {
+        processes.org.set_policy(&policy).unwrap();
+        processes.org.expire_access_tokens();
+        assert_eq!(burst().await, [200; 8], "{policy}");
+        assert_eq!(processes.org.refresh_reuse_count(), 0, "{policy}");
+    }
+
+    processes.org.set_ip_restricted(true);
+    processes.org.expire_access_tokens();
+    let before = processes.refreshes();
+    assert_eq!(burst().await, [503; 8]);
+    assert!((1..=2).contains(&(processes.refreshes() - before)), "one for each process at most");
+    processes.org.set_ip_restricted(false);
+    tokio::time::sleep(COOL_DOWN).await;
+    assert_eq!(burst().await, [200; 8], "the grant is kept");
+
+    processes.org.expire_access_tokens();
+    let (error, description) = ("inactive_user".to_owned(), "user is inactive".to_owned());
+    let refused = processes.org.faults().refresh(Fault::OauthError { error, description, status: 400 });
+    let statuses = burst().await;
+    assert!(statuses.iter().all(|status| [401, 403].contains(status)), "{statuses:?}");
+    assert_eq!(refused.hits(), 1, "one token request over both processes");
+    refused.remove();
+    assert_eq!(burst().await, [401; 8]);
+    assert_eq!(browser.visit(&processes.url(0, "/whoami")).await.status, 200, "the next login");
+    assert_eq!(burst().await, [200; 8]);
+    assert_eq!(processes.org.refresh_reuse_count(), 0);
+}
+
+#[actix_web::test]
+async fn odd_ends_of_a_refresh_use_no_token_twice_in_two_processes() {
+    odd_refreshes(Processes::in_memory(|builder| builder).await).await;
+}
+
+#[actix_web::test]
+async fn odd_ends_of_a_refresh_use_no_token_twice_in_two_processes_on_sqlite() {
+    let folder = Folder::new("odd-refreshes");
+    let url = format!("sqlite:{}", folder.path().join("logins.db").display());
+    odd_refreshes(Processes::start(|builder| builder.store_url(url.clone())).await).await;
+}
+
+#[actix_web::test]
+async fn odd_ends_of_a_refresh_use_no_token_twice_in_two_processes_on_redis() {
+    let redis = Redis::start();
+    odd_refreshes(Processes::start(|builder| builder.store_url(redis.url())).await).await;
+}
+
+#[actix_web::test]
+async fn odd_ends_of_a_refresh_use_no_token_twice_in_two_processes_on_postgres() {
+    let postgres = Postgres::start();
+    odd_refreshes(Processes::start(|builder| builder.store_url(postgres.url())).await).await;
 }
 
 /// One question per period, whichever process gets the request.

@@ -28,7 +28,7 @@ async fn a_log_in_a_file_has_no_colour_codes() {
     let org = FakeOrg::start().await.unwrap();
     let folder = Folder::new("log");
     let path = folder.path().join("app.log");
-    let example = Example::logging_to(std::fs::File::create(&path).unwrap(), "quickstart", &org).await;
+    let example = Example::logging_to(std::fs::File::create(&path).unwrap(), "quickstart", &org, &[]).await;
     let lost = example.url(&format!("{CALLBACK}?error=access_denied&state=old"));
     assert_eq!(Client::new().open(&lost).await.status, 403);
     let log = std::fs::read_to_string(&path).unwrap();

@@ -37,11 +37,11 @@ impl Example {
         Self::spawn(host, port, name, org, more, Stdio::inherit()).listening(host, port, name).await
     }
 
-    /// The same with a log in this file.
-    pub async fn logging_to(log: std::fs::File, name: &str, org: &FakeOrg) -> Self {
+    /// The same with a log in this file, and further variables.
+    pub async fn logging_to(log: std::fs::File, name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> Self {
         let (host, port) = ("127.0.0.1", super::free_port());
-        let info = [("RUST_LOG", "info")];
-        Self::spawn(host, port, name, org, &info, log.into()).listening(host, port, name).await
+        let more: Vec<_> = [("RUST_LOG", "info")].iter().chain(more).copied().collect();
+        Self::spawn(host, port, name, org, &more, log.into()).listening(host, port, name).await
     }
 
     async fn listening(mut self, host: &str, port: u16, name: &str) -> Self {
@@ -57,8 +57,8 @@ impl Example {
         panic!("the example {name} does not listen");
     }
 
-    /// Starts an example that cannot start: how it ended, and what it said.
-    pub async fn that_fails(name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> (ExitStatus, String) {
+    /// Starts an example that ends by itself, or cannot start: how it ended, and what it said.
+    pub async fn until_its_end(name: &str, org: &FakeOrg, more: &[(&str, &str)]) -> (ExitStatus, String) {
         let mut example = Self::spawn("127.0.0.1", super::free_port(), name, org, more, Stdio::piped());
         for _ in 0..300 {
             if let Some(status) = example.process.try_wait().expect("a process") {

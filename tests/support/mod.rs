@@ -10,6 +10,7 @@ pub mod browser;
 pub mod client;
 pub mod example;
 pub mod failing;
+pub mod forward_proxy;
 pub mod hostile;
 pub mod logs;
 pub mod pages;

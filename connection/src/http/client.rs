@@ -12,14 +12,14 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_util::TryStreamExt as _;
 use reqwest::{
-    Client,
+    Client, StatusCode,
     header::{CONTENT_LENGTH, LOCATION},
 };
 
 use crate::http::{
     allowed_hosts::AllowedHosts,
     error::HttpError,
-    proxy::{self, Proxies, Proxy},
+    proxy::{self, Proxies, Proxy, ProxyAuthenticationRequired},
     request::Request,
     response::Response,
     streaming_body::StreamingBody,
@@ -77,6 +77,12 @@ impl HttpClient {
         builder.build().map_err(|error| HttpError::Build(error.into()))
     }
 
+    /// Returns the proxy of all requests but those for tokens.
+    #[cfg(feature = "events")]
+    pub(crate) fn api_proxy(&self) -> Option<&Proxy> {
+        self.proxies.api.as_ref()
+    }
+
     fn builder() -> reqwest::ClientBuilder {
         Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -118,8 +124,11 @@ impl HttpClient {
         }
         let Request { method, url, headers, body, deadline, max_bytes, upload, .. } = request;
         let Request { unread, is_event_stream, returns_redirects, .. } = request;
+        let (client, proxy) = match proxy::is_for_tokens(&url) {
+            true => (&self.token_client, self.proxies.tokens.as_ref()),
+            false => (&self.client, self.proxies.api.as_ref()),
+        };
         let exchange = async {
-            let client = if proxy::is_for_tokens(&url) { &self.token_client } else { &self.client };
             let request = client.request(method, url).headers(headers);
             let request = match upload {
                 None => request.body(body),
@@ -128,6 +137,9 @@ impl HttpClient {
             let sent = request.send().await;
             let mut response = sent.map_err(HttpError::from_sending)?;
             let status = response.status();
+            if status == StatusCode::PROXY_AUTHENTICATION_REQUIRED && proxy.is_some() {
+                return Err(HttpError::Connect(ProxyAuthenticationRequired.into()));
+            }
             // Status 300 and 304 are responses, whatever headers they have.
             let is_redirect = status.is_redirection() && !matches!(status.as_u16(), 300 | 304);
             if is_redirect
@@ -161,6 +173,7 @@ impl HttpClient {
             }
             Ok(Response { status, headers, body: bytes.freeze(), unread: None })
         };
-        tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout))
+        let sent = tokio::time::timeout(deadline, exchange).await.unwrap_or(Err(HttpError::Timeout));
+        sent.map_err(|error| error.through(proxy))
     }
 }

@@ -2,7 +2,11 @@
 
 use std::error::Error as StdError;
 
-use crate::http::{allowed_hosts::HostNotAllowed, api_hosts::InvalidApiHost};
+use crate::http::{
+    allowed_hosts::HostNotAllowed,
+    api_hosts::InvalidApiHost,
+    proxy::{Proxy, ThroughProxy},
+};
 
 /// Why a request has no response. Repeats no URL, header or body.
 #[derive(thiserror::Error)]
@@ -46,6 +50,15 @@ impl HttpError {
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Connect(error.into()) } else { Self::ConnectionLost(error.into()) }
+    }
+
+    /// Names the proxy that the request went through in the cause.
+    pub(crate) fn through(self, proxy: Option<&Proxy>) -> Self {
+        match self {
+            Self::Connect(cause) => Self::Connect(ThroughProxy::name(proxy, cause)),
+            Self::ConnectionLost(cause) => Self::ConnectionLost(ThroughProxy::name(proxy, cause)),
+            other => other,
+        }
     }
 
     pub(crate) fn from_reading(error: reqwest::Error) -> Self {

@@ -1,6 +1,6 @@
 //! Forward proxies: the way out for networks that have only one, and for orgs that accept tokens from fixed addresses only.
 
-use std::{fmt, str::FromStr};
+use std::{error::Error as StdError, fmt, str::FromStr};
 
 use reqwest::ClientBuilder;
 use url::Url;
@@ -21,12 +21,22 @@ enum Kind {
     Url(Url),
 }
 
-/// Without credentials.
+/// Scheme, host and port, without credentials.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Proxy({})", self.name())
+    }
+}
+
+impl Proxy {
+    /// Returns scheme, host and port, without credentials.
+    fn name(&self) -> String {
         match &self.0 {
-            Kind::Environment => f.write_str("Proxy(env)"),
-            Kind::Url(url) => write!(f, "Proxy({})", url.host_str().unwrap_or_default()),
+            Kind::Environment => "of the environment".to_owned(),
+            Kind::Url(url) => {
+                let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("{}://{}{port}", url.scheme(), url.host_str().unwrap_or_default())
+            }
         }
     }
 }
@@ -87,6 +97,29 @@ pub(crate) fn set(builder: ClientBuilder, proxy: Option<&Proxy>) -> Result<Clien
     })
 }
 
+/// A request failed on its way through a proxy.
+#[derive(Debug, thiserror::Error)]
+#[error("through the proxy {}", .0.name())]
+pub(crate) struct ThroughProxy(Proxy, #[source] Box<dyn StdError + Send + Sync>);
+
+impl ThroughProxy {
+    /// Adds the name of the proxy to an error, if there is one.
+    pub(crate) fn name(
+        proxy: Option<&Proxy>,
+        error: Box<dyn StdError + Send + Sync>,
+    ) -> Box<dyn StdError + Send + Sync> {
+        match proxy {
+            Some(proxy) => Box::new(Self(proxy.clone(), error)),
+            None => error,
+        }
+    }
+}
+
+/// The proxy refused to forward a request to an `http` address (RFC 9110 section 15.5.8). Nothing else sends this status.
+#[derive(Debug, thiserror::Error)]
+#[error("the proxy requires a user and a password, or other ones (status 407)")]
+pub(crate) struct ProxyAuthenticationRequired;
+
 /// Returns whether a request is one for tokens or keys. A site has its path before `/services`.
 pub(crate) fn is_for_tokens(url: &Url) -> bool {
     url.path().contains("/services/oauth2/") || url.path().ends_with("/id/keys")
@@ -120,7 +153,7 @@ mod tests {
     #[test]
     fn neither_a_proxy_nor_its_error_shows_the_password() {
         let proxy: Proxy = "http://me:hunter2@proxy:3128".parse().unwrap();
-        assert_eq!(format!("{proxy:?}"), "Proxy(proxy)");
+        assert_eq!(format!("{proxy:?}"), "Proxy(http://proxy:3128)");
         let error = "http://me:hunter2@proxy/path".parse::<Proxy>().unwrap_err();
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }

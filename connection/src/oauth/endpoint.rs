@@ -14,7 +14,10 @@ use crate::{
         client::{HttpClient, SHORT_TIMEOUT},
         request::Request,
     },
-    oauth::error::{InvalidTokenResponse, OAuthError},
+    oauth::{
+        error::{InvalidTokenResponse, OAuthError},
+        thin_response,
+    },
 };
 
 /// Largest token or identity response in bytes. One with an ID token and long JWT tokens has some 10 KiB; its members are
@@ -31,6 +34,8 @@ pub(crate) struct Endpoint {
     timeout: Duration,
     /// The `Location` of a redirect.
     location: OnceLock<String>,
+    /// Whether a response may lack what the grant knows already.
+    takes_thin: bool,
 }
 
 impl Endpoint {
@@ -39,7 +44,12 @@ impl Endpoint {
     }
 
     pub(crate) fn with_timeout(timeout: Duration, http: HttpClient) -> Self {
-        Self { http, timeout, location: OnceLock::new() }
+        Self { http, timeout, location: OnceLock::new(), takes_thin: false }
+    }
+
+    /// Takes responses that lack what the grant knows already.
+    pub(crate) fn taking_thin_responses(self) -> Self {
+        Self { takes_thin: true, ..self }
     }
 
     /// Returns the `Location` of the redirect that this endpoint sent instead of a response. It is not to be trusted.
@@ -73,7 +83,8 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             {
                 return Err(InvalidTokenResponse::Malformed.into());
             }
-            let mut response = HttpResponse::new(received.body.to_vec());
+            let completed = if self.takes_thin { thin_response::complete(&received.body) } else { None };
+            let mut response = HttpResponse::new(completed.unwrap_or_else(|| received.body.to_vec()));
             *response.headers_mut() = received.headers;
             Ok(response)
         })

@@ -63,6 +63,11 @@ const DESCRIPTIONS: [&str; 29] = [
     "user is not admin approved to access this app",
 ];
 
+/// The descriptions with which `invalid_grant` says nothing about the grant: the request came from an address, or at an
+/// hour, that a profile, the org or the app does not allow (Salesforce Help "OAuth 2.0 Authorization Errors"). That the
+/// grant works again from an allowed address is unverified; ending it would lose it for a wrong entry in a list.
+const RESTRICTIONS: [&str; 2] = ["ip restricted", "ip restricted or invalid login hours"];
+
 /// The description with which `invalid_client` says nothing about the app's credentials.
 pub(crate) const APP_NOT_INSTALLED: &str = "app must be installed into org";
 
@@ -179,7 +184,8 @@ impl OAuthError {
     }
 
     /// Returns whether Salesforce refuses the grant itself, for good: the token is invalid, or the user, the org or an
-    /// administrator ended the access. A new request with the same token fails in the same way.
+    /// administrator ended the access. A new request with the same token fails in the same way. False for
+    /// [restrictions of addresses and hours](Self::is_ip_restricted).
     pub fn is_grant_refused(&self) -> bool {
         self.is_invalid_grant()
             || self.is_app_not_installed()
@@ -195,14 +201,22 @@ impl OAuthError {
             )
     }
 
+    /// Returns whether Salesforce refuses the request because of the address that it came from, or the hour ("ip
+    /// restricted"). The grant, code or assertion stays valid: the same request may succeed from an allowed address.
+    pub fn is_ip_restricted(&self) -> bool {
+        self.description().is_some_and(|description| RESTRICTIONS.contains(&description))
+    }
+
     /// Returns whether the org of the user does not have the app, or no longer: it was uninstalled there.
     fn is_app_not_installed(&self) -> bool {
         self.error_code() == Some("invalid_client") && self.description() == Some(APP_NOT_INSTALLED)
     }
 
     /// Returns whether the code, refresh token or assertion is invalid, expired or revoked (RFC 6749 section 5.2).
+    ///
+    /// False for [restrictions of addresses and hours](Self::is_ip_restricted), for which Salesforce sends the same code.
     pub fn is_invalid_grant(&self) -> bool {
-        self.error_code() == Some("invalid_grant") && !self.is_in_progress()
+        self.error_code() == Some("invalid_grant") && !self.is_in_progress() && !self.is_ip_restricted()
     }
 
     /// Returns whether the token endpoint does not accept the app's credentials: its secret is wrong or missing.
@@ -300,7 +314,10 @@ impl OAuthError {
 
 /// Returns this crate's copy of a description, or `None` for an unknown one.
 pub(crate) fn known_description(sent: &str) -> Option<&'static str> {
-    DESCRIPTIONS.iter().copied().find(|known| sent.trim().eq_ignore_ascii_case(known))
+    let sent = sent.trim().to_ascii_lowercase();
+    let known = DESCRIPTIONS.iter().copied().find(|known| sent == *known);
+    // More words behind it are unverified. They change nothing about the grant.
+    known.or_else(|| sent.starts_with(RESTRICTIONS[0]).then_some(RESTRICTIONS[0]))
 }
 
 /// The body of an error response (RFC 6749 section 5.2).

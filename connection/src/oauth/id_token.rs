@@ -6,8 +6,10 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use url::Url;
 
 use crate::{
+    http::allowed_hosts::is_salesforce,
     oauth::{
         client::OAuthClient,
         error::OAuthError,
@@ -166,6 +168,9 @@ impl TokenResponse {
     /// Returns whether the ID token names another user or another issuer than the response (OpenID Connect Core section
     /// 12.2).
     ///
+    /// Each of Salesforce's own hosts may be the issuer where the login host is one: which one it is after an org has moved,
+    /// or after a redirect to its My Domain, is unverified, and the user is the same.
+    ///
     /// Its signature is not verified: it came directly from the token endpoint (section 3.1.3.7, number 6), and no other
     /// claim is used. An unreadable token is ignored.
     fn id_token_contradicts(&self, host: &LoginHost) -> bool {
@@ -178,7 +183,8 @@ impl TokenResponse {
         let claims = token.and_then(|token| URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok());
         let claims = claims.and_then(|claims| serde_json::from_slice::<Claims>(&claims).ok());
         claims.is_some_and(|claims| {
-            !is_issuer(&claims.iss, host, self) || !is_subject(&claims.sub, &self.identity)
+            let is_own = is_salesforce(host.as_url()) && is_origin_of_salesforce(&claims.iss);
+            !(is_issuer(&claims.iss, host, self) || is_own) || !is_subject(&claims.sub, &self.identity)
         })
     }
 }
@@ -186,6 +192,10 @@ impl TokenResponse {
 /// Returns whether `iss` is the login host or the org's instance.
 fn is_issuer(iss: &str, host: &LoginHost, tokens: &TokenResponse) -> bool {
     iss == host.issuer() || iss == tokens.instance_url.as_str().trim_end_matches('/')
+}
+
+fn is_origin_of_salesforce(iss: &str) -> bool {
+    Url::parse(iss).is_ok_and(|url| is_salesforce(&url) && url.origin().ascii_serialization() == iss)
 }
 
 fn is_subject(sub: &str, identity: &IdentityUrl) -> bool {
@@ -258,4 +268,48 @@ fn check(
         }
     }
     if is_subject(&claims.sub, &tokens.identity) { Ok(()) } else { fail("subject") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::scopes::Scopes;
+
+    const ID: &str = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9PAAU";
+
+    fn refreshed(iss: &str, sub: &str) -> TokenResponse {
+        let claims = URL_SAFE_NO_PAD.encode(serde_json::json!({ "iss": iss, "sub": sub }).to_string());
+        TokenResponse {
+            access_token: Secret::new("a"),
+            refresh_token: None,
+            instance_url: Url::parse("https://acme.my.salesforce.com").unwrap(),
+            identity: IdentityUrl::parse(ID).unwrap(),
+            scopes: Scopes::default(),
+            issued_at: None,
+            id_token: Some(Secret::new(format!("header.{claims}.signature"))),
+            community_url: None,
+        }
+    }
+
+    /// An org moves, or a refresh is redirected to its My Domain: the grant does not end for the name of the issuer.
+    #[test]
+    fn a_refresh_may_name_another_issuer_of_salesforces_own_and_no_other_user() {
+        let user = IdentityUrl::parse(ID).unwrap().user;
+        let (own, portal) =
+            (LoginHost::production(), "https://login.acme.example".parse::<LoginHost>().unwrap());
+        for (host, iss, is_same) in [
+            (&own, "https://login.salesforce.com", true),
+            (&own, "https://acme.my.salesforce.com", true),
+            (&own, "https://acme-renamed.my.salesforce.com", true),
+            (&own, "https://acme-renamed.my.salesforce.com/", false),
+            (&own, "https://evil.example", false),
+            (&own, "http://acme-renamed.my.salesforce.com", false),
+            (&portal, "https://login.acme.example", true),
+            (&portal, "https://acme-renamed.my.salesforce.com", false),
+        ] {
+            assert_eq!(refreshed(iss, ID).is_for(&user, host), is_same, "{iss}");
+            let other = "https://login.salesforce.com/id/00Dx0000000BV7zEAG/005x00000012Q9QAAU";
+            assert!(!refreshed(iss, other).is_for(&user, host), "{iss}");
+        }
+    }
 }

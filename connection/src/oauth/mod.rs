@@ -21,6 +21,7 @@ pub(crate) mod refresh;
 pub(crate) mod revoke;
 pub(crate) mod scopes;
 pub(crate) mod signed_request;
+pub(crate) mod thin_response;
 pub(crate) mod token_exchange;
 pub(crate) mod token_response;
 

@@ -96,7 +96,7 @@ impl OAuthClient {
         let login_host = host.endpoint(TOKEN_PATH);
         let remembered = known.token_host.as_ref().map(token_endpoint);
         let first = remembered.unwrap_or_else(|| login_host.clone());
-        let endpoint = Endpoint::new(self.http().clone());
+        let endpoint = Endpoint::new(self.http().clone()).taking_thin_responses();
         let began = Instant::now();
         let mut response = self.send_refresh(&endpoint, first.clone(), refresh_token).await;
         let mut sent_to = first;
@@ -108,7 +108,7 @@ impl OAuthClient {
                 SHORT_TIMEOUT.checked_sub(began.elapsed()).filter(|left| *left >= SHORT_TIMEOUT / 2)
         {
             tracing::debug!(?host, status, "refresh redirected: sent once more");
-            let endpoint = Endpoint::with_timeout(left, self.http().clone());
+            let endpoint = Endpoint::with_timeout(left, self.http().clone()).taking_thin_responses();
             response = self.send_refresh(&endpoint, next.clone(), refresh_token).await;
             sent_to = next;
         }

@@ -51,6 +51,45 @@ async fn a_moved_org_is_found_by_one_refresh_and_the_request_is_repeated_there()
     }
 }
 
+/// W-03: whatever method meets the old instance first, with a body or without. What was redirected was not processed.
+#[tokio::test]
+async fn each_method_finds_the_org_that_moved_and_is_repeated_there_once() {
+    for method in ["GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"] {
+        for status in [301, 302, 307, 308, 400, 401] {
+            let (old, new) = moved(
+                move |request, new| match status {
+                    400 => api_error(400, "URL_NOT_RESET", "Destination URL not reset."),
+                    401 => api_error(401, "INVALID_SESSION_ID", "Session expired or invalid"),
+                    status => {
+                        raw(status, &format!("Location: {}\r\n", new.join(&request.target).unwrap()), "")
+                    }
+                },
+                |_| json!({}).into(),
+            )
+            .await;
+            let sf = connect_allowing(&old, [&new]);
+            let request = sf.request(method, "sobjects/Account/001D000000IqhSLIAZ");
+            let request = match method {
+                "POST" | "PUT" | "PATCH" => request.json(&json!({ "Name": "x" })),
+                _ => request,
+            };
+            let sent = request.send().await;
+            // The response to HEAD has no body, and so no code: status 400 stays an error of the request.
+            let is_code_lost = method == "HEAD" && status == 400;
+            assert_eq!(sent.is_err(), is_code_lost, "{method}, {status}: {sent:?}");
+            if !is_code_lost {
+                assert_eq!(new.lines().len(), 1, "{method}, {status}");
+                assert!(new.lines()[0].starts_with(method), "{method}, {status}: {:?}", new.lines());
+            }
+            assert!(
+                old.count(&format!("{method} /services/data")) == 1,
+                "{method}, {status}: {:?}",
+                old.lines()
+            );
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_page_instead_of_data_is_repeated_after_a_refresh_only_where_that_does_no_harm() {
     for (status, body) in [(404, "<html>URL No Longer Exists</html>"), (200, "<html>Login</html>")] {

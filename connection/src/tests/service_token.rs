@@ -13,6 +13,8 @@ use crate::{
 
 /// The first pause.
 const PAUSE: Duration = Duration::from_secs(20);
+/// A little more than the pause after a refusal.
+const REFUSED: Duration = Duration::from_secs(31);
 
 async fn pass(time: Duration) {
     tokio::time::pause();
@@ -91,4 +93,26 @@ async fn rejected_tokens_hours_apart_are_not_in_a_row() {
     pass(PAUSE).await;
     query().await.unwrap_err();
     assert_eq!(count(), 5, "one more after the first pause");
+}
+
+/// The restriction is of this machine: the user works again once the address is allowed, without a restart.
+#[tokio::test]
+async fn a_token_that_an_address_does_not_get_is_requested_again_after_a_pause() {
+    let org = FakeOrg::builder().execution_user("ada@example.com").start().await.unwrap();
+    let sf = connected(&org).await;
+    let query = async || sf.query::<()>("SELECT COUNT() FROM Account").count().await;
+    let count = || org.token_calls("client_credentials");
+    query().await.unwrap();
+    org.expire_access_tokens();
+    org.set_ip_restricted(true);
+    for _ in 0..5 {
+        let Err(Error::ServiceUser(refused)) = query().await else { panic!("no refusal") };
+        assert!(refused.is_ip_restricted() && !refused.is_invalid_grant(), "{refused:?}");
+        assert_eq!(refused.description(), Some("ip restricted"));
+    }
+    assert_eq!(count(), 2, "the first token, and one request that was refused");
+    org.set_ip_restricted(false);
+    pass(REFUSED).await;
+    query().await.unwrap();
+    assert_eq!(count(), 3);
 }

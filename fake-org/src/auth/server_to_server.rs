@@ -121,6 +121,9 @@ impl Auth {
         if !self.is_active(&user.id) {
             return Err(OauthError::inactive_user());
         }
+        if settings.ip_restricted {
+            return Err(OauthError::ip_restricted());
+        }
         self.count_login(now, settings, &user.id)?;
         let access_token = self.open_session(now, settings, &user.id, &scopes, None);
         let set = CredentialSet::First;

@@ -31,6 +31,7 @@ pub(super) fn explore(budget: FaultBudget, mutation: Option<Mutation>) -> Result
 
 pub(super) const NO_FAULTS: FaultBudget = FaultBudget {
     rejections: 4,
+    new_rejections: 0,
     logouts: 0,
     logins: 0,
     connects: 0,
@@ -80,6 +81,24 @@ fn redirected_refreshes_and_thin_responses_use_no_token_twice() {
         FaultBudget { lost_responses: 1, clock: 1, ..odd },
         FaultBudget { failed_writes: 1, lost_leases: 1, ..odd },
         FaultBudget { logouts: 1, refusals: 1, ..odd },
+    ] {
+        assert!(explore(more, None).unwrap() > 1_000, "{more:?}");
+    }
+}
+
+/// W-04: Salesforce rejects new tokens like the old ones. The version rests in all processes, after a restart as well, and
+/// the mark that says so hides no other one.
+#[test]
+fn a_version_whose_new_token_was_rejected_rests() {
+    let rejected = FaultBudget { rejections: 3, new_rejections: 2, clock: 2, ..NO_FAULTS };
+    for more in [
+        rejected,
+        FaultBudget { lost_responses: 2, clock: 1, ..rejected },
+        FaultBudget { new_rejections: 1, failed_writes: 1, lost_leases: 1, ..rejected },
+        FaultBudget { new_rejections: 1, crashes: 1, ..rejected },
+        FaultBudget { new_rejections: 1, cancellations: 1, failures: 1, clock: 1, ..rejected },
+        FaultBudget { new_rejections: 1, logouts: 1, refusals: 1, clock: 1, ..rejected },
+        FaultBudget { new_rejections: 1, fall_backs: 1, clock: 1, ..rejected },
     ] {
         assert!(explore(more, None).unwrap() > 1_000, "{more:?}");
     }

@@ -17,6 +17,7 @@ impl World {
         let older = GrantVersion { revision: stored.revision - 1, ..stored };
         self.stored = Some(older);
         (self.lease, self.markers, self.retry_slots) = (None, [None; REVISIONS], [None; REVISIONS]);
+        self.rests = [0; REVISIONS];
         for revision in older.revision..=stored.revision {
             // Both processes may be about to send it, and no lease keeps them apart any more.
             self.record_fault(version(revision));

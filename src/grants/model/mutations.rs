@@ -35,12 +35,23 @@ pub(super) enum Mutation {
     DisconnectLeavesGrant,
     /// A request that was processed is sent to another host.
     RepeatsProcessed,
+    /// The mark on a version whose new token was rejected is ignored.
+    IgnoresRejection,
+    /// A refresh that has begun passes the mark of the same process.
+    RestsForOthersOnly,
+    /// What a process finds in the store shortens the rest that it knows of.
+    OthersEndOwnRest,
+    /// That mark replaces the marker of a process that sends the token, or of a token in doubt.
+    RejectionHidesMarker,
+    /// A process that was started again holds what it held before.
+    RestartsShareSlots,
 }
 
 #[test]
 fn the_check_finds_mutations() {
     let outage = FaultBudget { failed_writes: 1, lost_leases: 1, ..NO_FAULTS };
     let logout = FaultBudget { logouts: 1, ..NO_FAULTS };
+    let rejected = FaultBudget { rejections: 3, new_rejections: 1, ..NO_FAULTS };
     let refusal = FaultBudget { rejections: 2, refusals: 1, ..NO_FAULTS };
     for (mutation, budget, promise) in [
         (Mutation::NoLease, NO_FAULTS, "one refresh at a time"),
@@ -57,6 +68,19 @@ fn the_check_finds_mutations() {
             "a used token",
         ),
         (Mutation::RepeatsProcessed, FaultBudget { redirects: 1, ..NO_FAULTS }, "a used token"),
+        (Mutation::IgnoresRejection, rejected, "a version whose new token"),
+        (Mutation::RestsForOthersOnly, rejected, "a version whose new token"),
+        (
+            Mutation::OthersEndOwnRest,
+            FaultBudget { rejections: 4, clock: 1, ..rejected },
+            "a version whose new token",
+        ),
+        (Mutation::RestartsShareSlots, FaultBudget { crashes: 1, ..rejected }, "a version whose new token"),
+        (
+            Mutation::RejectionHidesMarker,
+            FaultBudget { rejections: 4, ..rejected },
+            "a version whose new token",
+        ),
         (Mutation::BreaksBlindly, FaultBudget { logins: 1, ..refusal }, "the next login"),
         (
             Mutation::RevivesBroken,

@@ -15,6 +15,10 @@ impl World {
         let Some(used) = process.refresh_state.current().filter(|used| used.epoch == EPOCH) else {
             return false;
         };
+        // The request fails with this token: a new one would be rejected, too.
+        if process.rests(used) {
+            return false;
+        }
         if !spend(&mut self.budget.rejections) {
             return false;
         }
@@ -113,64 +117,6 @@ impl World {
         !goes_wrong
     }
 
-    pub(super) fn remove_marker(&mut self, p: usize, from: GrantVersion) {
-        let marker = &mut self.markers[slot(from)];
-        if *marker == Some(Marked::By(p, self.processes[p].life)) {
-            *marker = None;
-        }
-    }
-
-    /// Returns true if this process may send a token in doubt.
-    pub(super) fn take_retry_slot(&mut self, p: usize, from: GrantVersion) -> bool {
-        let (now, slot) = (self.now, &mut self.retry_slots[slot(from)]);
-        if slot.is_some_and(|(other, until)| other != p && until > now) {
-            return false;
-        }
-        *slot = Some((p, now + COOL_DOWN));
-        true
-    }
-
-    pub(super) fn mark(&mut self, p: usize, from: GrantVersion, impatient: bool) -> bool {
-        let me = Marked::By(p, self.processes[p].life);
-        let found = self.markers[slot(from)];
-        if impatient && !matches!(found, Some(Marked::By(..))) {
-            return false;
-        }
-        match found {
-            Some(Marked::By(owner, life))
-                if found != Some(me)
-                    && !matches!(self.mutation, Some(Mutation::NoMarker | Mutation::NoLease)) =>
-            {
-                let lives = self.processes[owner].life == life && self.processes[owner].is_at(from);
-                if impatient {
-                    if !lives || !spend(&mut self.budget.impatience) {
-                        return false;
-                    }
-                    self.record_fault(from);
-                } else if lives {
-                    return false;
-                }
-                self.processes[p].in_doubt = Some(from);
-            }
-            Some(Marked::InDoubt) if !self.has(Mutation::ForgetsDoubt) => {
-                if !self.take_retry_slot(p, from) {
-                    let outcome = match StoredVersion::compare(from, self.stored) {
-                        StoredVersion::SameOrOlder => Outcome::Failed { again_in: COOL_DOWN },
-                        seen => self.outcome(seen),
-                    };
-                    self.processes[p].task = Task::Publish(from, outcome);
-                    return true;
-                }
-                self.markers[slot(from)] = Some(me);
-                self.processes[p].in_doubt = Some(from);
-            }
-            _ if impatient => return false,
-            _ => self.markers[slot(from)] = Some(me),
-        }
-        self.processes[p].task = Task::Read(from);
-        true
-    }
-
     pub(super) fn first_send(&self, p: usize, from: GrantVersion) -> Task {
         Task::Send(from, Attempts::first(self.processes[p].in_doubt == Some(from)))
     }
@@ -196,6 +142,7 @@ impl World {
     /// Salesforce processes a token.
     fn process_token(&mut self, from: GrantVersion) {
         self.sent_now[slot(from)] += 1;
+        self.sent_resting[slot(from)] += u8::from(self.rests[slot(from)] > 0);
         if self.valid == Some(from.revision) && !self.refused {
             self.newest = from.revision + 1;
             self.valid = Some(self.newest);

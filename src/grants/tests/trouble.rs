@@ -3,8 +3,8 @@
 use salesforce_fake_org::{Fault, Rule};
 
 use super::*;
-use crate::store::GrantVersion;
-use salesforce_connection::token::ServiceUser;
+use crate::store::{GrantVersion, LeaseHolder, LeaseName};
+use salesforce_connection::token::{ServiceUser, TokenSource};
 
 /// F-34 and F-12: more tokens expire at once than a slow token endpoint can refresh in time. A refresh that runs out of
 /// time has not sent its token.
@@ -148,7 +148,10 @@ async fn a_refresh_after_its_send_window_sends_nothing() {
         let tokens = fleet.tokens(&user).await;
         let grant = manager.save(tokens, Profile::default(), &fleet.host).await.unwrap();
         let version = grant.current().unwrap().version;
-        assert_eq!(in_flight::write(&dead, grant.key(), version).await.unwrap(), in_flight::Marker::Fresh);
+        assert_eq!(
+            in_flight::write(&dead, grant.key(), version, || false).await.unwrap(),
+            in_flight::Marker::Fresh
+        );
         grants.push((grant, version));
     }
     let sent = fleet.org.token_calls("refresh_token");
@@ -226,4 +229,30 @@ async fn the_pause_after_rejected_tokens_grows() {
         assert!(matches!(entry.decide(version, end), Step::Begin { .. }), "{expected}");
         refreshed();
     }
+}
+
+/// A refresh waits for its lease when this process finds that the token to refresh is rejected although it is new. The mark
+/// in the store is this process's own, and holds for its refreshes, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refresh_that_has_begun_does_not_pass_the_mark_of_the_same_process() {
+    let fleet = Fleet::start(MemoryStore::new()).await;
+    let manager = fleet.process(Clock::system());
+    let grant =
+        manager.save(fleet.tokens(&fleet.ada()).await, Profile::default(), &fleet.host).await.unwrap();
+    let new = grant.refresh_version(grant.current().unwrap().version).await.unwrap();
+    let sent = fleet.org.token_calls("refresh_token");
+    let (lease, other) = (LeaseName::Refresh(grant.key()), LeaseHolder(77));
+    assert!(fleet.store.acquire_lease(lease, other, TIMING.lease_wait).await.unwrap());
+    let begun = grant.refresh_version(new.version);
+    let rejected = async {
+        tokio::time::sleep(TIMING.poll_interval * 2).await;
+        TokenSource::rejected_again(&grant, &new.access).await;
+        fleet.store.release_lease(lease, other).await.unwrap();
+    };
+    let (refreshed, ()) = futures_util::join!(begun, rejected);
+    assert_eq!(refreshed.unwrap().version, new.version, "the tokens stay as they are");
+    // What the refresh found in the store does not shorten the pause.
+    tokio::time::sleep(TIMING.cool_down * 2).await;
+    assert_eq!(grant.refresh_version(new.version).await.unwrap().version, new.version);
+    assert_eq!(fleet.org.token_calls("refresh_token"), sent);
 }

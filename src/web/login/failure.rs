@@ -208,6 +208,16 @@ impl LoginFailure {
             Self::UnknownState => {
                 tracing::warn!(error, "login callback rejected: unknown, expired or already used state");
             }
+            Self::Denied { description: Some(description), .. }
+                if description.starts_with("ip restricted") =>
+            {
+                tracing::error!(
+                    description,
+                    error,
+                    "login failed: Salesforce does not allow the address. Check the IP ranges and login hours of the user's \
+                     profile, and whether the app allows the address of this machine"
+                );
+            }
             Self::Denied { code, description } => {
                 tracing::warn!(
                     code = code.unwrap_or("unknown"),

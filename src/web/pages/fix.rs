@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::{AccessRefusal, LoginFailure, PageKind, RequestFailure, api_errors, oauth_errors};
+use super::{
+    AccessRefusal, LoginFailure, PageKind, RequestFailure, api_errors, oauth_errors, oauth_messages,
+};
 
 /// Who can change it, and where in Salesforce's Setup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +82,7 @@ fn of_request(failure: RequestFailure) -> Option<Fix> {
     match failure {
         RequestFailure::ApiLimitReached | RequestFailure::QuotaReserved => in_setup(API_REQUESTS),
         RequestFailure::Forbidden => in_setup(PERMISSION_SETS),
+        RequestFailure::IpRestricted => in_setup(oauth_messages::PROFILE),
         RequestFailure::ApiAccessDenied => in_setup(API_ENABLED),
         RequestFailure::WebScopeMissing => Some(Fix { who: Who::Developer, place: Some(SCOPES) }),
         RequestFailure::PasswordExpired

@@ -272,6 +272,9 @@ fn request_failed(failure: RequestFailure) -> Message {
             for_now!("Salesforce cannot be reached right now. Try again soon.")
         }
         RequestFailure::Unavailable => for_now!("This cannot be done right now. Try again soon."),
+        RequestFailure::IpRestricted => {
+            for_now!("Salesforce does not accept this app's address, or not at this hour. Its log says more.")
+        }
         RequestFailure::Unconfirmed => Message(
             "This may not have been saved",
             &["Salesforce did not confirm this. It may have been saved; check before you try again."],

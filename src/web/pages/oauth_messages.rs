@@ -35,7 +35,8 @@ const APP_SETTINGS: &str =
 const FLOWS: &str = "Identity > OAuth and OpenID Connect Settings";
 const USERS: &str = "Users > Users";
 const LOGIN_HISTORY: &str = "Identity > Login History";
-const PROFILE: &str = "Users > Profiles, \"Login IP Ranges\" and \"Login Hours\"; Security > Network Access";
+pub(super) const PROFILE: &str =
+    "Users > Profiles, \"Login IP Ranges\" and \"Login Hours\"; Security > Network Access";
 
 const TELL: &str = "This is a mistake in how the app is set up.";
 const WAIT: &str = "Nothing was changed. Please wait a moment and try again; Salesforce's status is shown on its trust site.";

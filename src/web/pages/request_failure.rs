@@ -1,8 +1,10 @@
 //! Why a request failed: its status, its code, and how it follows from an error.
 
+use std::{error::Error as StdError, sync::Arc};
+
 use actix_web::http::StatusCode;
 
-use salesforce_connection::{Error, frontdoor::FrontdoorDenied};
+use salesforce_connection::{Error, frontdoor::FrontdoorDenied, oauth::OAuthError};
 
 /// Why a request failed.
 ///
@@ -22,6 +24,8 @@ pub enum RequestFailure {
     SalesforceUnavailable,
     /// The store is unavailable, or the access token cannot be refreshed right now.
     Unavailable,
+    /// Salesforce does not allow the address of the app's machine, or not at this hour.
+    IpRestricted,
     /// Salesforce did not confirm a write, which may have taken effect.
     Unconfirmed,
     /// The record does not exist, or its id is invalid.
@@ -71,7 +75,8 @@ impl RequestFailure {
             | Self::ConcurrencyLimit
             | Self::RecordLocked
             | Self::SalesforceUnavailable
-            | Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            | Self::Unavailable
+            | Self::IpRestricted => StatusCode::SERVICE_UNAVAILABLE,
             Self::Unconfirmed | Self::JobTimedOut => StatusCode::GATEWAY_TIMEOUT,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden
@@ -98,7 +103,8 @@ impl RequestFailure {
             | Self::ConcurrencyLimit
             | Self::RecordLocked
             | Self::SalesforceUnavailable
-            | Self::Unavailable => "unavailable",
+            | Self::Unavailable
+            | Self::IpRestricted => "unavailable",
             Self::Unconfirmed => "unconfirmed",
             Self::NotFound => "not_found",
             Self::Forbidden
@@ -137,6 +143,9 @@ impl RequestFailure {
             ("unavailable", Error::Http(_) | Error::Api { .. } | Error::OAuth(_)) => {
                 Self::SalesforceUnavailable
             }
+            ("unavailable", Error::Unavailable { source, .. }) if is_ip_restricted(&**source) => {
+                Self::IpRestricted
+            }
             ("unavailable", _) => Self::Unavailable,
             ("not_found", _) => Self::NotFound,
             ("forbidden", Error::ApiAccessDenied { .. }) => {
@@ -174,6 +183,14 @@ fn duty_of_user(error: &Error) -> Option<RequestFailure> {
         }
         _ => None,
     })
+}
+
+/// Returns whether Salesforce refuses the requests of this machine because of its address. Requests that wait for one
+/// refresh share its error.
+fn is_ip_restricted(source: &(dyn StdError + 'static)) -> bool {
+    let shared = source.downcast_ref::<Arc<dyn StdError + Send + Sync>>();
+    let error = shared.map_or(source, |shared| &**shared);
+    error.downcast_ref().is_some_and(OAuthError::is_ip_restricted)
 }
 
 /// Whether a request was sent and its outcome is unknown: the response was lost, or came from a gateway that got none.

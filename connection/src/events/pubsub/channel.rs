@@ -1,6 +1,7 @@
 //! [`PubSub`]: the HTTP/2 connection of a client to the Pub/Sub API, and the calls on it.
 
 use std::{
+    error::Error as StdError,
     fmt,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
@@ -11,7 +12,11 @@ use http_body_util::BodyDataStream;
 use tonic::{body::Body, client::GrpcService};
 
 use super::{endpoint::PubSubEndpoint, schemas::SchemaCache};
-use crate::http::{client::HttpClient, error::HttpError};
+use crate::http::{
+    client::HttpClient,
+    error::HttpError,
+    proxy::{Proxy, ThroughProxy},
+};
 
 /// The Pub/Sub API, as all connections of a client use it. Cheap to clone.
 #[derive(Clone)]
@@ -53,7 +58,7 @@ impl PubSub {
             Some(client) => client.clone(),
             None => client.insert(http.grpc_client()?).clone(),
         };
-        Ok(Channel(client))
+        Ok(Channel { client, proxy: http.api_proxy().cloned() })
     }
 
     /// Makes later calls open another connection. Streams on the present one go on.
@@ -64,7 +69,10 @@ impl PubSub {
 
 /// Sends the calls of tonic with the HTTP client of this crate: its certificates, its proxy, its timeouts for connecting.
 #[derive(Debug, Clone)]
-pub(crate) struct Channel(reqwest::Client);
+pub(crate) struct Channel {
+    client: reqwest::Client,
+    proxy: Option<Proxy>,
+}
 
 impl GrpcService<Body> for Channel {
     type ResponseBody = reqwest::Body;
@@ -76,7 +84,7 @@ impl GrpcService<Body> for Channel {
     }
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let client = self.0.clone();
+        let Self { client, proxy } = self.clone();
         async move {
             let (parts, body) = request.into_parts();
             let url = parts.uri.to_string().parse().map_err(ChannelError::Url)?;
@@ -84,7 +92,11 @@ impl GrpcService<Body> for Channel {
             *request.headers_mut() = parts.headers;
             *request.version_mut() = http::Version::HTTP_2;
             *request.body_mut() = Some(reqwest::Body::wrap_stream(BodyDataStream::new(body)));
-            Ok(client.execute(request).await.map_err(reqwest::Error::without_url)?.into())
+            let sent = client.execute(request).await;
+            let lost = |error: reqwest::Error| {
+                ChannelError::Http(ThroughProxy::name(proxy.as_ref(), error.without_url().into()))
+            };
+            Ok(sent.map_err(lost)?.into())
         }
         .boxed()
     }
@@ -95,6 +107,6 @@ impl GrpcService<Body> for Channel {
 pub(crate) enum ChannelError {
     #[error("invalid address")]
     Url(#[source] url::ParseError),
-    #[error(transparent)]
-    Http(#[from] reqwest::Error),
+    #[error("the connection to the Pub/Sub API failed")]
+    Http(#[source] Box<dyn StdError + Send + Sync>),
 }

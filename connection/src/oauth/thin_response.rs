@@ -1,0 +1,91 @@
+//! Completes a response to a refresh that lacks what the grant knows already, before it is read.
+//!
+//! RFC 6749 section 5.1 requires `token_type`, and a reader of token responses rejects members of an odd form. But the
+//! refresh token that was sent may be used by then, and each later refresh would get the same response: the login would
+//! never recover. So what is missing or empty counts as unchanged.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::{Map, Value};
+
+/// Returns the body with what it lacks, or `None` if it lacks nothing or is no JSON object.
+///
+/// A member that is null or empty is left out, and so is an `expires_in` that is no number; a missing `token_type` is
+/// `Bearer`, the only one that a grant can have. Nothing else changes.
+pub(crate) fn complete(body: &[u8]) -> Option<Vec<u8>> {
+    let Members(sent) = serde_json::from_slice(body).ok()?;
+    let mut members = sent.clone();
+    members.retain(|name, value| match value {
+        Value::Null => false,
+        Value::String(text) if text.is_empty() => name == "access_token",
+        value => name != "expires_in" || value.is_u64(),
+    });
+    members.entry("token_type").or_insert_with(|| "Bearer".into());
+    if members == sent { None } else { serde_json::to_vec(&members).ok() }
+}
+
+/// A JSON object without a member that stands there twice.
+struct Members(Map<String, Value>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+
+        impl<'de> Visitor<'de> for Each {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object with each member once")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Members, A::Error> {
+                let mut members = Map::new();
+                while let Some((name, value)) = entries.next_entry::<String, Value>()? {
+                    if members.insert(name, value).is_some() {
+                        return Err(serde::de::Error::custom("a member twice"));
+                    }
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Each)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_or_empty_counts_as_unchanged() {
+        let complete = |text: &str| complete(text.as_bytes()).map(|body| String::from_utf8(body).unwrap());
+        let whole = r#"{"access_token":"a","token_type":"Bearer"}"#;
+        assert_eq!(complete(whole), None);
+        for thin in [
+            r#"{"access_token":"a"}"#,
+            r#"{"access_token":"a","token_type":null}"#,
+            r#"{"access_token":"a","token_type":"","id":"","instance_url":null,"refresh_token":""}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":"7200"}"#,
+            r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
+        ] {
+            let body = complete(thin).unwrap();
+            assert_eq!(
+                serde_json::from_str::<Value>(&body).unwrap(),
+                serde_json::from_str::<Value>(whole).unwrap()
+            );
+        }
+        for other in [
+            r#"{"access_token":"","token_type":"mac","id":7}"#,
+            r#"{"access_token":"a","access_token":"b"}"#,
+            r#"["access_token"]"#,
+            "<html>",
+        ] {
+            assert_eq!(complete(other), None, "{other}");
+        }
+    }
+}
