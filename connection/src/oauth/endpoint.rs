@@ -14,7 +14,10 @@ use crate::{
         client::{HttpClient, SHORT_TIMEOUT},
         request::Request,
     },
-    oauth::error::{InvalidTokenResponse, OAuthError},
+    oauth::{
+        error::{InvalidTokenResponse, OAuthError},
+        token_response::with_token_type,
+    },
 };
 
 /// Largest token or identity response in bytes. One with an ID token and long JWT tokens has some 10 KiB; its members are
@@ -73,7 +76,7 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             {
                 return Err(InvalidTokenResponse::Malformed.into());
             }
-            let mut response = HttpResponse::new(received.body.to_vec());
+            let mut response = HttpResponse::new(with_token_type(&received.body).into_owned());
             *response.headers_mut() = received.headers;
             Ok(response)
         })
