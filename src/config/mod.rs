@@ -1,8 +1,9 @@
 //! Settings: what an app may set, where it comes from, and which combinations are refused.
 //!
-//! A setting has a field of [`Config`] with its default (here), its variable and check (`check.rs`), its parsed value
-//! (`settings.rs`), a setter (`src/builder/`), and a row in `docs/settings.md` and the README. `text.rs` removes blanks and
-//! quotes around it. One that is a time has a row in `docs/lifetimes.md`.
+//! The places of a setting, in order: a field of [`Config`], its default and its variable ([`Config::from_variables`]), all
+//! three here; two lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in
+//! `settings.rs`; a setter in `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in
+//! `docs/lifetimes.md`; and the lists of the public API (`scripts/public-api --write`).
 
 mod api;
 mod check;
@@ -322,14 +323,49 @@ impl Config {
             variable(name).map(|value| text::bare(&value).to_owned()).filter(|value| !value.is_empty())
         };
         let mut config = Self::default();
-        if let Some(id) = variable("SALESFORCE_CLIENT_ID") {
-            config.client_id = id;
+        for (name, setting) in [
+            ("SALESFORCE_CLIENT_ID", &mut config.client_id),
+            ("SALESFORCE_LOGIN_URL", &mut config.login_url),
+            ("SALESFORCE_PUBLIC_URL", &mut config.public_url),
+            ("SALESFORCE_SCOPES", &mut config.scopes),
+            ("SALESFORCE_REVOKE_ON_LOGOUT", &mut config.revoke_on_logout),
+            ("SALESFORCE_LOGIN_TIMEOUT", &mut config.login_timeout),
+            ("SALESFORCE_IDLE_TIMEOUT", &mut config.idle_timeout),
+            ("SALESFORCE_MAX_LIFETIME", &mut config.max_lifetime),
+            ("SALESFORCE_RECHECK", &mut config.recheck),
+            ("SALESFORCE_KEEP_BROKEN", &mut config.keep_broken),
+        ] {
+            if let Some(text) = variable(name) {
+                *setting = text;
+            }
         }
-        config.client_secret = variable("SALESFORCE_CLIENT_SECRET").map(Secret::new);
+        for (name, setting) in [
+            ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
+            ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
+            ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
+            ("SALESFORCE_CACHE_LOGINS", &mut config.cache_logins),
+        ] {
+            match variable(name).map(|text| text.parse()) {
+                None => {}
+                Some(Ok(is_set)) => *setting = is_set,
+                Some(Err(_)) => config.unclear_variables.push(name),
+            }
+        }
+        for (name, setting) in [
+            ("SALESFORCE_CLIENT_SECRET", &mut config.client_secret),
+            ("SALESFORCE_PREVIOUS_CLIENT_SECRET", &mut config.previous_client_secret),
+            ("SALESFORCE_TOKEN_PROXY", &mut config.token_proxy),
+            ("SALESFORCE_API_PROXY", &mut config.api_proxy),
+            ("SALESFORCE_KEYS", &mut config.keys),
+        ] {
+            *setting = variable(name).map(Secret::new);
+        }
         config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID");
-        config.previous_client_secret = variable("SALESFORCE_PREVIOUS_CLIENT_SECRET").map(Secret::new);
-        if let Some(url) = variable("SALESFORCE_LOGIN_URL") {
-            config.login_url = url;
+        config.api_version = variable("SALESFORCE_API_VERSION");
+        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        config.remember = variable("SALESFORCE_REMEMBER");
+        if let Some(store) = variable("SALESFORCE_STORE") {
+            config.store = Secret::new(store);
         }
         if let Some(hosts) = variable("SALESFORCE_LOGIN_HOSTS") {
             let named =
@@ -344,24 +380,12 @@ impl Config {
         config.allowed_orgs = variable("SALESFORCE_ALLOWED_ORGS").map(list).unwrap_or_default();
         config.denied_orgs = variable("SALESFORCE_DENIED_ORGS").map(list).unwrap_or_default();
         for (name, setting) in [
-            ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
-            ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
-            ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
-            ("SALESFORCE_CACHE_LOGINS", &mut config.cache_logins),
+            ("SALESFORCE_ALLOWED_ORIGINS", &mut config.allowed_origins),
+            ("SALESFORCE_API_HOSTS", &mut config.api_hosts),
         ] {
-            match variable(name).map(|text| text.parse()) {
-                None => {}
-                Some(Ok(allow)) => *setting = allow,
-                Some(Err(_)) => config.unclear_variables.push(name),
+            if let Some(text) = variable(name) {
+                *setting = text.split_whitespace().map(str::to_owned).collect();
             }
-        }
-        config.token_proxy = variable("SALESFORCE_TOKEN_PROXY").map(Secret::new);
-        config.api_proxy = variable("SALESFORCE_API_PROXY").map(Secret::new);
-        if let Some(url) = variable("SALESFORCE_PUBLIC_URL") {
-            config.public_url = url;
-        }
-        if let Some(scopes) = variable("SALESFORCE_SCOPES") {
-            config.scopes = scopes;
         }
         config.service = ServiceUserConfig::from_variables(variable);
         #[cfg(feature = "events")]
@@ -371,37 +395,6 @@ impl Config {
         #[cfg(feature = "inbound")]
         {
             config.inbound = InboundConfig::from_variables(variable);
-        }
-        config.api_version = variable("SALESFORCE_API_VERSION");
-        config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
-        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
-        if let Some(policy) = variable("SALESFORCE_REVOKE_ON_LOGOUT") {
-            config.revoke_on_logout = policy;
-        }
-        if let Some(timeout) = variable("SALESFORCE_LOGIN_TIMEOUT") {
-            config.login_timeout = timeout;
-        }
-        config.remember = variable("SALESFORCE_REMEMBER");
-        if let Some(timeout) = variable("SALESFORCE_IDLE_TIMEOUT") {
-            config.idle_timeout = timeout;
-        }
-        if let Some(lifetime) = variable("SALESFORCE_MAX_LIFETIME") {
-            config.max_lifetime = lifetime;
-        }
-        if let Some(period) = variable("SALESFORCE_RECHECK") {
-            config.recheck = period;
-        }
-        if let Some(time) = variable("SALESFORCE_KEEP_BROKEN") {
-            config.keep_broken = time;
-        }
-        if let Some(store) = variable("SALESFORCE_STORE") {
-            config.store = Secret::new(store);
-        }
-        if let Some(origins) = variable("SALESFORCE_ALLOWED_ORIGINS") {
-            config.allowed_origins = origins.split_whitespace().map(str::to_owned).collect();
-        }
-        if let Some(hosts) = variable("SALESFORCE_API_HOSTS") {
-            config.api_hosts = hosts.split_whitespace().map(str::to_owned).collect();
         }
         config
     }

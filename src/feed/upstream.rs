@@ -17,9 +17,9 @@ use crate::grants::GrantManager;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// How often the subscription is looked at, until a stream is open and after that.
-const OPENING_PACE: Duration = Duration::from_millis(20);
-const PACE: Duration = Duration::from_secs(2);
+/// How long an opened stream has to stay open until its topic counts as read: a topic may be refused right after the head of
+/// the response.
+const SETTLING: Duration = Duration::from_millis(50);
 
 /// Whether events come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,32 +80,43 @@ async fn read(
     let org = connection.organization_id();
     let is_first = *state.borrow() == State::Starting;
     let mut events = connection.subscribe::<RawEvent>(shared.topic(), start.clone());
+    let mut openings = events.openings();
     // What happened before the first stream of the first subscription, no page has asked for yet.
     let mut known_gaps = u64::from(is_first);
     let error = loop {
-        let pause = if events.openings() == 0 { OPENING_PACE } else { PACE };
-        let event = tokio::time::timeout(pause, events.try_next()).await;
+        let event = tokio::select! {
+            event = events.try_next() => Some(event),
+            Ok(()) = openings.changed() => tokio::time::timeout(SETTLING, events.try_next()).await.ok(),
+        };
+        let event = match event {
+            None => None,
+            Some(Ok(Some(delivery))) => Some(Ok(delivery)),
+            Some(Err(Error::Events(error))) if matches!(error, PubSubError::Undecodable { .. }) => {
+                Some(Err(error))
+            }
+            // A subscription ends with an error.
+            Some(Ok(None)) => break PubSubError::Protocol("the subscription has ended").into(),
+            Some(Err(error)) => break error,
+        };
+        // Before the event: a stream was opened before it sent one.
+        let opened = *openings.borrow_and_update();
         // Pages load what they show when the topic is being read: after that nothing is missed.
-        if events.openings() > 0 {
+        if opened.all > 0 {
             state.send_if_modified(|state| {
                 std::mem::replace(state, State::Running(org)) != State::Running(org)
             });
         }
-        let gaps = events.openings_at_latest();
-        if gaps > known_gaps {
-            known_gaps = gaps;
+        if opened.at_latest > known_gaps {
+            known_gaps = opened.at_latest;
             shared.reset(Reset::Interrupted);
         }
         match event {
-            Err(_) => {}
-            Ok(Ok(Some(delivery))) => shared.push(org, delivery),
-            Ok(Err(Error::Events(error))) if matches!(error, PubSubError::Undecodable { .. }) => {
+            None => {}
+            Some(Ok(delivery)) => shared.push(org, delivery),
+            Some(Err(error)) => {
                 tracing::warn!(topic = shared.topic(), %error, "an event of a feed cannot be read");
                 shared.reset(Reset::Gap);
             }
-            // A subscription ends with an error.
-            Ok(Ok(None)) => break Error::LoginRequired,
-            Ok(Err(error)) => break error,
         }
     };
     *start = match (&error, events.position()) {

@@ -1,4 +1,6 @@
 //! The extractors: a handler that takes one is protected.
+//!
+//! A missing login is an [`Error`] here. `error.rs` makes the response that is sent: a redirect, a page or 401.
 
 use std::ops::Deref;
 

@@ -34,9 +34,11 @@ use crate::{
 /// Maximum number of pieces of a page that are read ahead of the stream's reader. With the buffers of a connection, they
 /// take about 2 MiB per page.
 const MAX_PIECES_AHEAD: usize = 128;
-/// How often in a row a page is requested again without a new byte. An attempt with new bytes counts as none, because a
-/// slow reader can need many for one page.
+/// How often in a row a page is requested without [`MIN_PROGRESS`]. A slow reader can need many attempts for one page.
 const MAX_ATTEMPTS_WITHOUT_PROGRESS: u32 = 4;
+/// New bytes after which the attempts count from the start. Each attempt fetches the part before them again: for a few bytes
+/// at a time, the traffic would be the square of the page.
+const MIN_PROGRESS: u64 = 64 * 1024;
 /// Wait before a page is requested again.
 const RETRY_WAIT: Duration = Duration::from_millis(500);
 
@@ -160,15 +162,19 @@ async fn read_page(
 ) -> Result<()> {
     let mut progress = PageProgress::default();
     let mut attempts_left = MAX_ATTEMPTS_WITHOUT_PROGRESS;
+    // The length of the page when the attempts were last counted from the start.
+    let mut before = 0;
     loop {
-        let before = progress.sent;
         let Err(error) = read_attempt(connection, request.clone(), sender, &mut progress).await else {
             return Ok(());
         };
         // A server that falls silent again and again would hold the stream for ever.
         let is_silent = matches!(error, Error::Http(HttpError::Timeout | HttpError::TooSlow));
-        let has_progress = progress.sent > before && !is_silent;
-        attempts_left = if has_progress { MAX_ATTEMPTS_WITHOUT_PROGRESS } else { attempts_left - 1 };
+        if progress.sent - before >= MIN_PROGRESS && !is_silent {
+            (attempts_left, before) = (MAX_ATTEMPTS_WITHOUT_PROGRESS, progress.sent);
+        } else {
+            attempts_left -= 1;
+        }
         // A compressed page that ends too early cannot be decompressed.
         let is_lost = matches!(error, Error::Http(HttpError::ConnectionLost(_) | HttpError::Undecodable(_)));
         // Sending has its own retries, which end at the response's head.

@@ -4,6 +4,8 @@
 //! `serde_json::Value` or a map of those, gets the text as it came. `#[serde(flatten)]` hides the types of its fields, so
 //! that a cell is first read as text, and again as a number or boolean if its field rejects the text.
 
+use std::collections::HashMap;
+
 use ::csv::StringRecord;
 use serde::{
     Deserializer,
@@ -17,8 +19,9 @@ use crate::{
         row_error::{RowError, take_rejected},
     },
     json::{
+        cases,
         names::{field_in_other_case, other_case_text},
-        probe::{self, Bait, Probe},
+        probe::{self, Bait, Form, Names, Probe, Trial},
     },
 };
 
@@ -50,10 +53,13 @@ impl Columns {
 
     fn group(entries: Vec<(String, usize)>) -> Self {
         let mut members: Vec<(String, Vec<(String, usize)>)> = Vec::new();
-        for (name, index) in &entries {
+        let mut places = HashMap::new();
+        // Another name is no path, and each point in it would be a group in a group.
+        for (name, index) in entries.iter().filter(|(name, _)| name.len() <= cases::MAX_BYTES) {
             let Some((group, rest)) = name.split_once('.') else { continue };
             let member = (rest.to_owned(), *index);
-            match members.iter_mut().find(|(name, _)| name == group) {
+            let place = *places.entry(group).or_insert(members.len());
+            match members.get_mut(place) {
                 Some((_, members)) => members.push(member),
                 None => members.push((group.to_owned(), vec![member])),
             }
@@ -99,11 +105,9 @@ impl Columns {
         }
     }
 
-    /// Returns whether the type takes the text of a cell that something rejected, as an enum with `#[serde(untagged)]` does
-    /// if another variant takes it. Such a cell stays the text that came.
+    /// Returns whether the type takes the text of a cell that something rejected. Such a cell stays the text that came.
     ///
-    /// A struct that takes the first of two equal fields says that the second one is a duplicate. A map goes on after a
-    /// value that it takes. `is_read`: whether the row was read with the cell as text.
+    /// `is_read`: whether the row was read with the cell as text.
     fn takes_text<T: DeserializeOwned>(
         &self,
         row: &StringRecord,
@@ -111,25 +115,18 @@ impl Columns {
         index: usize,
         is_read: bool,
     ) -> bool {
-        let is_taken_twice = |typed: &[bool]| {
-            probe::is_taken_twice(|| {
-                let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::Twice(index)) });
-            })
-        };
-        if is_taken_twice(typed) {
-            return true;
-        }
         let mut as_typed = typed.to_vec();
         if let Some(is_typed) = as_typed.get_mut(index) {
             *is_typed = true;
         }
-        if !is_read || is_taken_twice(&as_typed) {
-            return false;
-        }
-        take_rejected();
-        let _ = self.read_with::<T>(Cells { row, typed, trial: Some(Trial::ControlFirst) });
         let address = row.get(index).map(|text| text.as_ptr() as usize);
-        address.is_some_and(|address| take_rejected().contains(&address))
+        let takes = probe::takes_rejected(index, is_read, |form, trial| {
+            let typed = if form == Form::Other { &as_typed } else { typed };
+            take_rejected();
+            let _ = self.read_with::<T>(Cells { row, typed, trial: Some(trial) });
+            Some(take_rejected().contains(&address?))
+        });
+        takes.unwrap_or_default()
     }
 
     fn read_with<T: DeserializeOwned>(&self, cells: Cells<'_, '_>) -> Result<T, RowError> {
@@ -145,7 +142,7 @@ impl Columns {
 
     /// Fails if a type that hides the names of its fields has a column under its name in another case.
     fn check_names<T: DeserializeOwned>(&self, row: &StringRecord) -> Result<(), RowError> {
-        let mut names = Vec::new();
+        let mut names = Names::default();
         self.add_names(&mut names);
         let found = probe::field_in_other_case(&names, |probe| {
             let cells = Cells { row, typed: &[], trial: None };
@@ -154,10 +151,12 @@ impl Columns {
         found.map_or(Ok(()), |(field, name)| Err(RowError::new(other_case_text(&field, &name))))
     }
 
-    fn add_names(&self, names: &mut Vec<String>) {
-        names.extend(self.entries.iter().map(|(name, _)| name.clone()));
+    fn add_names<'a>(&'a self, names: &mut Names<'a>) {
+        for (name, _) in &self.entries {
+            names.add(name);
+        }
         for (name, columns) in &self.groups {
-            names.push(name.clone());
+            names.add(name);
             columns.add_names(names);
         }
     }
@@ -170,15 +169,6 @@ impl Columns {
             None => error,
         }
     }
-}
-
-/// What a row has besides its cells, to find out how a type takes one of them.
-#[derive(Clone, Copy)]
-enum Trial {
-    /// The cell is there twice: before all cells, and at its place.
-    Twice(usize),
-    /// A text comes first, under a name that only a map reads.
-    ControlFirst,
 }
 
 #[derive(Clone, Copy)]
@@ -398,5 +388,18 @@ impl<'de> SeqAccess<'de> for Sequence<'de, '_> {
         let Some((name, index)) = self.entries.next() else { return Ok(None) };
         let value = seed.deserialize(self.cells.get(*index));
         value.map(Some).map_err(|error| error.in_column(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_any_length_has_few_groups() {
+        let name = vec!["A"; 1_000].join(".");
+        let columns = Columns::new(&StringRecord::from(vec!["Owner.Name", &name]));
+        assert_eq!(columns.groups.len(), 1);
+        assert_eq!(columns.groups[0].0, "Owner");
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     composite::{
         body::{self, Status},
         reference::ResponseReader,
-        send::{complete_children, post},
+        send::{PartBody, complete_children, post},
         subrequest::{MAX_SUBREQUESTS, RequestParts, Subrequest, subrequest_methods},
     },
     connection::Connection,
@@ -70,7 +70,7 @@ pub struct BatchResponse {
 #[derive(Debug)]
 struct BatchResult {
     status: Status,
-    result: Option<Box<RawValue>>,
+    result: PartBody,
 }
 
 impl BatchResult {
@@ -83,7 +83,7 @@ impl BatchResult {
             result: Option<Box<RawValue>>,
         }
         let Members { status_code, result } = body::members(json);
-        Self { status: status_code.map(Status::read).unwrap_or_default(), result }
+        Self { status: status_code.map(Status::read).unwrap_or_default(), result: PartBody::new(result) }
     }
 }
 
@@ -190,7 +190,7 @@ impl Batch {
         }
         let responses = self.subrequests.iter().zip(&mut results);
         let responses = responses.map(|(parts, result)| (parts, result.status, &mut result.result));
-        complete_children(&self.connection, responses).await?;
+        complete_children(&self.connection, responses).await;
         Ok(BatchResponse { results, batch: self.identity })
     }
 }
@@ -212,12 +212,9 @@ impl BatchResponse {
     /// ```
     ///
     /// # Errors
-    /// As [`get`](Self::get).
+    /// The error with which Salesforce rejected or skipped the subrequest.
     pub fn check(&self) -> Result<()> {
-        self.results.iter().try_for_each(|result| {
-            let body = result.result.as_ref().map_or("null", |body| body.get());
-            body::read(result.status, body.as_bytes(), |_| Ok(()))
-        })
+        self.results.iter().try_for_each(|result| result.result.check(result.status))
     }
 
     /// Returns the result of a subrequest.
@@ -225,12 +222,12 @@ impl BatchResponse {
     /// # Errors
     /// The error with which Salesforce rejected the subrequest, as if it had been sent alone, or skipped it
     /// (`BATCH_PROCESSING_HALTED`); [`Error::InvalidResponse`](crate::error::Error::InvalidResponse) if the response
-    /// does not fit `T` or the subrequest belongs to another batch.
+    /// does not fit `T` or the subrequest belongs to another batch. A query's rows may need children on further pages: if
+    /// those could not be fetched, the error of that request.
     pub fn get<T>(&self, subrequest: &BatchHandle<T>) -> Result<T> {
         let is_own = Arc::ptr_eq(&self.batch, &subrequest.batch);
         let result = self.results.get(subrequest.index).filter(|_| is_own);
         let result = result.ok_or(InvalidResponse::Unexpected("the subrequest belongs to another batch"))?;
-        let body = result.result.as_ref().map_or("null", |body| body.get());
-        body::read(result.status, body.as_bytes(), subrequest.read)
+        result.result.read(result.status, subrequest.read)
     }
 }

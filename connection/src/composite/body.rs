@@ -2,6 +2,8 @@
 //!
 //! Source: REST API Developer Guide, "Composite", "Composite Graph".
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, value::RawValue};
 
@@ -85,4 +87,16 @@ pub(crate) fn members<'a, T: Deserialize<'a> + Default>(json: &'a RawValue) -> T
     // An array would be read as the members of a struct.
     let is_object = json.get().starts_with('{');
     is_object.then(|| serde_json::from_str(json.get()).ok()).flatten().unwrap_or_default()
+}
+
+/// Reads a list of such objects, each under the text that its member `id` has. Those without one are left out.
+pub(crate) fn by_id<'a, T: Deserialize<'a> + Default>(
+    list: &[&'a RawValue],
+    id: impl Fn(&T) -> Option<&'a RawValue>,
+) -> HashMap<String, T> {
+    let with_id = |json: &&'a RawValue| {
+        let members: T = members(json);
+        Some((error_body::text(id(&members)?)?, members))
+    };
+    list.iter().filter_map(with_id).collect()
 }

@@ -1,7 +1,5 @@
 //! Graphs: several composites in one request, each all or none.
 
-use std::collections::HashMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -18,7 +16,7 @@ use crate::{
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
-    request::{decode, error_body},
+    request::decode,
 };
 
 /// Maximum number of graphs per request. Source: REST API Developer Guide, "Composite Graph Limits".
@@ -158,14 +156,7 @@ impl Connection {
         let idempotent = graphs.iter().flat_map(|graph| &graph.0.subrequests).all(|parts| parts.idempotent);
         let response = post(self, "composite/graph", &body, idempotent).await?;
         let response: ResponseBody<'_> = decode::json(decode::json_of(&response)?)?;
-        let mut found: HashMap<_, _> = response
-            .graphs
-            .into_iter()
-            .filter_map(|json| {
-                let members: Members<'_> = body::members(json);
-                Some((error_body::text(members.graph_id?)?, members))
-            })
-            .collect();
+        let mut found = body::by_id(&response.graphs, |members: &Members<'_>| members.graph_id);
         let results = graphs.iter().map(|graph| {
             let members = found.remove(graph.0.id()?).unwrap_or_default();
             GraphResult::new(&members, &graph.0)
@@ -173,7 +164,7 @@ impl Connection {
         let mut results = results.collect::<Result<Vec<_>>>()?;
         check_readable(results.iter().flat_map(|result| &result.responses))?;
         for (result, graph) in results.iter_mut().zip(&graphs) {
-            complete_children(self, with_parts(&mut result.responses, &graph.0)).await?;
+            complete_children(self, with_parts(&mut result.responses, &graph.0)).await;
         }
         Ok(GraphResponse(results))
     }

@@ -160,7 +160,7 @@ impl Composite {
         let response: CompositeResponseBody<&RawValue> = decode::json(decode::json_of(&response)?)?;
         let mut responses = subresponses(&response.composite_response, &self.list)?;
         check_readable(&responses)?;
-        complete_children(&self.connection, with_parts(&mut responses, &self.list)).await?;
+        complete_children(&self.connection, with_parts(&mut responses, &self.list)).await;
         Ok(CompositeResponse(responses))
     }
 }
@@ -174,7 +174,8 @@ impl CompositeResponse {
     /// # Errors
     /// The error with which Salesforce rejected the subrequest, as if it had been sent alone, or rolled it back with
     /// another one (`PROCESSING_HALTED`); [`Error::InvalidResponse`] if the response does not fit `T` or the subrequest
-    /// belongs to another composite.
+    /// belongs to another composite. A query's rows may need children on further pages: if those could not be fetched, the
+    /// error of that request.
     pub fn get<T>(&self, subrequest: &Reference<T>) -> Result<T> {
         get(&self.0, subrequest)
     }

@@ -1,7 +1,5 @@
 //! Sends several subrequests as one request and finds the response to each.
 
-use std::collections::HashMap;
-
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -10,23 +8,50 @@ use crate::{
     composite::{
         body::{self, Status, SubrequestBody},
         list::SubrequestList,
-        reference::Reference,
+        reference::{Reference, ResponseReader},
         subrequest::RequestParts,
     },
     connection::Connection,
-    error::{Error, InvalidResponse, Result},
+    error::{Error, InvalidResponse, Result, kept::KeptError},
     http::response::Response,
     query::children,
     request::{
-        decode, error_body,
+        decode,
         path::ResourcePath,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
     version::ApiVersion,
 };
 
-/// The body is missing or `null` if the response has none.
-pub(crate) type Subresponse = body::Subresponse<Option<Box<RawValue>>>;
+/// The body of the response to one subrequest. It is missing or `null` if the response has none, and an error if its rows
+/// need children that could not be fetched.
+#[derive(Debug)]
+pub(crate) struct PartBody(Result<Option<Box<RawValue>>, KeptError>);
+
+impl PartBody {
+    pub(crate) fn new(body: Option<Box<RawValue>>) -> Self {
+        Self(Ok(body))
+    }
+
+    /// Returns what `read` makes of a success's body, or the error of this subrequest.
+    pub(crate) fn read<T>(&self, status: Status, read: ResponseReader<T>) -> Result<T> {
+        let body = self.0.as_ref().map_err(KeptError::to_error)?;
+        body::read(status, bytes(body.as_deref()), read)
+    }
+
+    /// Fails if Salesforce rejected the subrequest.
+    pub(crate) fn check(&self, status: Status) -> Result<()> {
+        // The subrequest itself has succeeded if its children are missing.
+        let body = self.0.as_ref().ok().and_then(Option::as_deref);
+        body::read(status, bytes(body), |_| Ok(()))
+    }
+}
+
+fn bytes(body: Option<&RawValue>) -> &[u8] {
+    body.map_or("null", RawValue::get).as_bytes()
+}
+
+pub(crate) type Subresponse = body::Subresponse<PartBody>;
 
 /// Returns the subrequests as they are sent.
 pub(crate) fn subrequest_bodies(
@@ -70,16 +95,10 @@ pub(crate) fn subresponses(found: &[&RawValue], list: &SubrequestList) -> Result
         #[serde(borrow)]
         reference_id: Option<&'a RawValue>,
     }
-    let mut found: HashMap<_, _> = found
-        .iter()
-        .filter_map(|json| {
-            let members: Members<'_> = body::members(json);
-            Some((error_body::text(members.reference_id?)?, members))
-        })
-        .collect();
+    let mut found = body::by_id(found, |members: &Members<'_>| members.reference_id);
     let subresponses = list.with_ids()?.into_iter().map(|(reference_id, _)| {
         let Members { body, http_status_code, .. } = found.remove(&reference_id).unwrap_or_default();
-        let body = body.filter(|body| body.get() != "null").map(ToOwned::to_owned);
+        let body = PartBody::new(body.filter(|body| body.get() != "null").map(ToOwned::to_owned));
         let http_status_code = http_status_code.map(Status::read).unwrap_or_default();
         Subresponse { body, http_status_code, reference_id }
     });
@@ -99,7 +118,7 @@ pub(crate) fn check_readable<'a>(subresponses: impl IntoIterator<Item = &'a Subr
 pub(crate) fn get<T>(responses: &[Subresponse], reference: &Reference<T>) -> Result<T> {
     let found = responses.iter().find(|response| response.reference_id == reference.id);
     let found = found.ok_or(InvalidResponse::Unexpected("the subrequest belongs to another composite"))?;
-    body::read(found.http_status_code, body_of(found), reference.read)
+    found.body.read(found.http_status_code, reference.read)
 }
 
 /// Returns the first error that is not a consequence of another one.
@@ -108,7 +127,7 @@ pub(crate) fn get<T>(responses: &[Subresponse], reference: &Reference<T>) -> Res
 pub(crate) fn check(responses: &[Subresponse]) -> Result<()> {
     let mut halted = None;
     for response in responses {
-        match body::read(response.http_status_code, body_of(response), |_| Ok(())) {
+        match response.body.check(response.http_status_code) {
             Ok(()) => {}
             Err(error) if error.api_errors().iter().any(|entry| entry.code == "PROCESSING_HALTED") => {
                 halted.get_or_insert(error);
@@ -123,7 +142,7 @@ pub(crate) fn check(responses: &[Subresponse]) -> Result<()> {
 pub(crate) fn with_parts<'a>(
     responses: &'a mut [Subresponse],
     list: &'a SubrequestList,
-) -> impl Iterator<Item = (&'a RequestParts, Status, &'a mut Option<Box<RawValue>>)> {
+) -> impl Iterator<Item = (&'a RequestParts, Status, &'a mut PartBody)> {
     let responses = responses.iter_mut();
     list.subrequests
         .iter()
@@ -133,21 +152,33 @@ pub(crate) fn with_parts<'a>(
 
 /// Fetches the children that rows of queries need and that are not in the responses.
 ///
-/// Only a response that `T` cannot be read from is changed, so that its other rows are not lost.
+/// Only a response that `T` cannot be read from is changed, so that its other rows are not lost. A failure is that of the
+/// one response: the others say what was saved.
 pub(crate) async fn complete_children<'a>(
     connection: &Connection,
-    responses: impl Iterator<Item = (&'a RequestParts, Status, &'a mut Option<Box<RawValue>>)>,
-) -> Result<()> {
+    responses: impl Iterator<Item = (&'a RequestParts, Status, &'a mut PartBody)>,
+) {
+    let mut last: Option<KeptError> = None;
     for (parts, status, body) in responses {
-        let Some(page) = body.as_ref().map(|body| body.get().as_bytes()) else { continue };
-        if status.0 == Some(200) && (parts.lacks_children)(page) {
-            let complete = children::complete(connection, page, MAX_RESPONSE_BYTES).await?;
-            *body = Some(RawValue::from_string(complete).map_err(Error::internal)?);
+        let Ok(Some(page)) = &body.0 else { continue };
+        let page = page.get().as_bytes();
+        if status.0 != Some(200) || !(parts.lacks_children)(page) {
+            continue;
         }
+        body.0 = match &last {
+            Some(error) => Err(error.clone()),
+            None => complete(connection, page).await.map(Some).map_err(|error| {
+                // The next page would be waited for as long, and what was saved is not known before.
+                let is_of_all = error.is_transient() || error.needs_login();
+                let error = KeptError::from(error);
+                last = is_of_all.then(|| error.clone());
+                error
+            }),
+        };
     }
-    Ok(())
 }
 
-fn body_of(response: &Subresponse) -> &[u8] {
-    response.body.as_ref().map_or("null", |body| body.get()).as_bytes()
+async fn complete(connection: &Connection, page: &[u8]) -> Result<Box<RawValue>> {
+    let complete = children::complete(connection, page, MAX_RESPONSE_BYTES).await?;
+    RawValue::from_string(complete).map_err(Error::internal)
 }

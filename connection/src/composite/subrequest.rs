@@ -215,7 +215,8 @@ fn record_resource(object: &str, id: &RecordRef) -> Result<String> {
     Ok(format!("sobjects/{object}/{id}"))
 }
 
-fn value<R: Serialize + ?Sized>(record: &R) -> Result<Box<RawValue>> {
+/// Writes a record as it is sent. A number that JSON cannot say is an error.
+pub(crate) fn value<R: Serialize + ?Sized>(record: &R) -> Result<Box<RawValue>> {
     finite::check(record)?;
     to_raw_value(record).map_err(|error| InvalidRequest::Body(error).into())
 }

@@ -12,12 +12,12 @@ use serde_json::{
 };
 
 use crate::{
-    composite::{body, send::post},
+    composite::{body, send::post, subrequest::value},
     connection::Connection,
     error::{ApiError, Error, InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    request::{decode, error_body, error_response, finite},
+    request::{decode, error_body, error_response},
 };
 
 /// Maximum number of records in a tree. Source: REST API Developer Guide, "sObject Tree".
@@ -182,8 +182,7 @@ impl Tree {
         if self.nodes.len() >= MAX_RECORDS {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_RECORDS }.into());
         }
-        finite::check(record)?;
-        let record = to_raw_value(record).map_err(InvalidRequest::Body)?;
+        let record = value(record)?;
         // An array or a text is not a map.
         let record = serde_json::from_str(record.get()).map_err(|_| InvalidRequest::Record)?;
         self.nodes.push(Node { object, record, parent });

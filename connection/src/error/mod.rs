@@ -5,6 +5,7 @@ mod convert;
 pub(crate) mod debug;
 mod invalid_request;
 mod invalid_response;
+pub(crate) mod kept;
 mod mistake;
 mod rejected_response;
 mod unknown;

@@ -23,6 +23,8 @@ mod patch;
 mod position;
 pub(crate) mod pubsub;
 
+#[doc(hidden)]
+pub use self::pubsub::Openings;
 pub use self::{
     avro::{AvroError, InvalidSchema},
     error::DecodeError,

@@ -2,12 +2,24 @@
 
 /// Maximum number of words of which each combination of cases is tried: 81 names.
 const MAX_WORDS: usize = 4;
+/// Longest name in bytes that is tried. Salesforce's own names, also those of a parent's field, are far shorter.
+pub(crate) const MAX_BYTES: usize = 255;
+
+/// Returns whether a field, or a field of a parent such as `Owner.Name`, can have this name.
+pub(crate) fn is_of_field(name: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.');
+    name.len() <= MAX_BYTES && name.bytes().all(is_part)
+}
 
 /// Returns a name in other cases.
 ///
 /// These are the words of the name in each case (`annualRevenue`, `ANNUALREVENUE`, `Annualrevenue`, `AccountID`, `Key__C`),
-/// and names whose words begin elsewhere (`UserName` for `Username`): one letter has the other case.
+/// and names whose words begin elsewhere (`UserName` for `Username`): one letter has the other case. A name that no field
+/// can have has none: the number and the length of the cases grow with it.
 pub(super) fn other_cases(name: &str) -> Vec<String> {
+    if !is_of_field(name) {
+        return Vec::new();
+    }
     let mut cases = vec![name.to_ascii_lowercase(), name.to_ascii_uppercase()];
     let words = words(name);
     if words.len() <= MAX_WORDS {
@@ -112,5 +124,13 @@ mod tests {
             assert!(cases.len() < 150 && cases.iter().all(|found| found != name), "{name} {}", cases.len());
         }
         assert!(other_cases("").is_empty() && other_cases("é").is_empty());
+    }
+
+    #[test]
+    fn a_name_that_no_field_can_have_has_no_other_cases() {
+        for name in ["A".repeat(256), "A".repeat(100_000), "First Name".to_owned(), "https://x".to_owned()] {
+            assert!(other_cases(&name).is_empty(), "{} bytes", name.len());
+        }
+        assert!(other_cases("Owner.Name").iter().any(|case| case == "owner.name"));
     }
 }

@@ -6,18 +6,34 @@ use serde::Deserialize;
 
 use crate::json::{
     error::{Rejected, take_rejected},
-    probe,
-    reader::{Context, Reader, Trial},
+    probe::{self, Form},
+    reader::{Context, Reader},
     tree::Json,
 };
 
-/// How often a value is read to find the fields that reject a float. Each time finds one field, and an object of Salesforce
-/// has at most 800.
-const MAX_READS: usize = 1_000;
+/// How often a value is read to find the fields that reject a float. Each field takes three reads, and an object of
+/// Salesforce has at most 800.
+const MAX_READS: usize = 3_000;
 /// Bytes that all reads of one text may take together: reading runs on the worker, and nothing interrupts it.
-const MAX_BYTES_READ: usize = 256 << 20;
+const MAX_BYTES_READ: usize = 768 << 20;
 /// How often a text of any size may be read.
-const MIN_READS: usize = 16;
+const MIN_READS: usize = 48;
+
+/// How often a text may still be read.
+struct Budget(usize);
+
+impl Budget {
+    /// For a text of so many bytes.
+    fn of(bytes: usize) -> Self {
+        Self((MAX_BYTES_READ / bytes.max(1)).clamp(MIN_READS, MAX_READS))
+    }
+
+    /// Takes one read, or returns `None` if none is left.
+    fn take(&mut self) -> Option<()> {
+        self.0 = self.0.checked_sub(1)?;
+        Some(())
+    }
+}
 
 /// The places of numbers that are read in another way than as floats, where the type that reads them is unknown: below
 /// `#[serde(flatten)]`.
@@ -40,7 +56,7 @@ impl Places {
 /// Returns `None` if it does not fit.
 pub(crate) fn read<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
     let json = Json::parse(text)?;
-    let places = places_of::<T>(&json, text.len())?;
+    let places = places_of::<T>(&json, Budget::of(text.len()))?;
     T::deserialize(Reader::new(&json, &Context::new(&places))).ok()
 }
 
@@ -49,17 +65,17 @@ pub(crate) fn read<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
 /// Returns `None` if it rejected no float, or the text does not fit.
 pub(crate) fn read_if_rejected<'de, T: Deserialize<'de>>(text: &str) -> Option<T> {
     let json = Json::parse(text)?;
-    let places = places_of::<T>(&json, text.len()).filter(|places| places.len() > 0)?;
+    let places = places_of::<T>(&json, Budget::of(text.len())).filter(|places| places.len() > 0)?;
     T::deserialize(Reader::new(&json, &Context::new(&places))).ok()
 }
 
-/// Finds the places at which a type rejects floats, in a text of so many bytes.
-fn places_of<'de, T: Deserialize<'de>>(json: &Json, bytes: usize) -> Option<Places> {
+/// Finds the places at which a type rejects floats. Returns `None` if that takes more reads than the budget has.
+fn places_of<'de, T: Deserialize<'de>>(json: &Json, mut budget: Budget) -> Option<Places> {
     let mut places = Places::default();
     // Places whose floats one variant of an enum rejects and another one takes.
     let mut floats = BTreeSet::new();
-    let reads = (MAX_BYTES_READ / bytes.max(1)).clamp(MIN_READS, MAX_READS);
-    for _ in 0..reads {
+    loop {
+        budget.take()?;
         take_rejected();
         let context = Context::probing(&places);
         // The numbers are not the real ones here: only what is rejected counts.
@@ -73,7 +89,7 @@ fn places_of<'de, T: Deserialize<'de>>(json: &Json, bytes: usize) -> Option<Plac
             if needs_digits {
                 places.digits.insert(place);
             } else if !places.digits.contains(&place) && !floats.contains(&place) {
-                let is_float = takes_float::<T>(json, &places, place, is_read);
+                let is_float = takes_float::<T>(json, &places, place, is_read, &mut budget)?;
                 if is_float {
                     floats.insert(place)
                 } else {
@@ -85,32 +101,69 @@ fn places_of<'de, T: Deserialize<'de>>(json: &Json, bytes: usize) -> Option<Plac
             return Some(places);
         }
     }
-    None
 }
 
-/// Returns whether the type takes floats at a place where something rejected one, as an enum with `#[serde(untagged)]` does
-/// if another variant takes it.
+/// Returns whether the type takes floats at a place where something rejected one; `None` if the budget is used.
 ///
-/// A struct that takes the first of two equal members says that the second one is a duplicate. A map goes on after a value
-/// that it takes. `is_read`: whether the text was read with floats.
-fn takes_float<'de, T: Deserialize<'de>>(json: &Json, places: &Places, place: usize, is_read: bool) -> bool {
-    let read = |places: &Places, trial| {
-        let context = Context::probing(places).on_trial(trial);
-        take_rejected();
-        let _ = T::deserialize(Reader::new(json, &context));
-        let is_rejected = |rejected: Rejected| context.place_of(rejected.float) == Some(place);
-        take_rejected().into_iter().any(is_rejected)
-    };
-    let is_taken_twice = |places: &Places| {
-        probe::is_taken_twice(|| {
-            read(places, Trial::Twice(place));
-        })
-    };
-    if is_taken_twice(places) {
-        return true;
-    }
+/// `is_read`: whether the text was read with floats.
+fn takes_float<'de, T: Deserialize<'de>>(
+    json: &Json,
+    places: &Places,
+    place: usize,
+    is_read: bool,
+    budget: &mut Budget,
+) -> Option<bool> {
     let mut as_integer = places.clone();
     as_integer.integers.insert(place);
-    let is_field = is_taken_twice(&as_integer);
-    is_read && !is_field && read(places, Trial::ControlFirst)
+    probe::takes_rejected(place, is_read, |form, trial| {
+        budget.take()?;
+        let context =
+            Context::probing(if form == Form::Other { &as_integer } else { places }).on_trial(trial);
+        take_rejected();
+        let _ = T::deserialize(Reader::new(json, &context));
+        let is_at_place = |rejected: Rejected| context.place_of(rejected.float) == Some(place);
+        Some(take_rejected().into_iter().any(is_at_place))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, collections::BTreeMap};
+
+    use serde::Deserializer;
+
+    use super::*;
+
+    thread_local! {
+        static READS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts how often it is read.
+    #[derive(Debug)]
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            #[serde(untagged)]
+            #[allow(dead_code, reason = "read by serde only")]
+            enum Number {
+                Whole(i64),
+                Fraction(f64),
+            }
+            READS.set(READS.get() + 1);
+            BTreeMap::<String, Number>::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn numbers_that_many_variants_reject_cost_a_bounded_number_of_reads() {
+        let numbers: Vec<_> = (0..100).map(|index| format!(r#""Key{index}__c":1.5"#)).collect();
+        let json = Json::parse(&format!("{{{}}}", numbers.join(","))).unwrap();
+        for (budget, is_enough) in [(1_000, true), (50, false)] {
+            READS.set(0);
+            assert_eq!(places_of::<Counted>(&json, Budget(budget)).is_some(), is_enough, "{budget}");
+            assert!(READS.get() > 1 && READS.get() <= budget, "{} reads of {budget}", READS.get());
+        }
+    }
 }

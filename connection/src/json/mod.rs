@@ -1,6 +1,6 @@
 //! Reads JSON a second time, where serde's own reader loses digits or does not say enough.
 
-mod cases;
+pub(crate) mod cases;
 pub(crate) mod error;
 pub(crate) mod exact;
 pub(crate) mod late_members;

@@ -20,7 +20,7 @@ use crate::{
     error::InvalidResponse,
     json::{
         exact::Places,
-        probe,
+        probe::{self, Names},
         reader::{Context, Reader},
         tree::Json,
     },
@@ -50,7 +50,7 @@ pub(crate) fn check<T: DeserializeOwned>(record: &str) -> Result<Checked, Invali
     let mut found = context.other_case.take();
     let is_flattened = context.is_flattened.get();
     if context.hides_names.get() && found.is_none() {
-        let mut names = Vec::new();
+        let mut names = Names::default();
         all_names(&record, &mut names);
         found = once::<T>(&names, || {
             probe::field_in_other_case(&names, |probe| {
@@ -66,7 +66,7 @@ pub(crate) fn check<T: DeserializeOwned>(record: &str) -> Result<Checked, Invali
 
 /// Runs a check unless it found nothing before: for each page of a query the result is the same.
 fn once<T: DeserializeOwned>(
-    names: &[String],
+    names: &Names<'_>,
     find: impl FnOnce() -> Option<(String, String)>,
 ) -> Option<(String, String)> {
     let mut hasher = DefaultHasher::new();
@@ -88,13 +88,11 @@ fn once<T: DeserializeOwned>(
     found
 }
 
-fn all_names(json: &Json, names: &mut Vec<String>) {
+fn all_names<'a>(json: &'a Json, names: &mut Names<'a>) {
     match json {
         Json::Object(members) => {
             for (name, value) in members {
-                if !names.contains(name) {
-                    names.push(name.clone());
-                }
+                names.add(name);
                 all_names(value, names);
             }
         }
@@ -164,4 +162,42 @@ pub(crate) fn first_record(body: &[u8]) -> Option<&RawValue> {
     // Always an error after the first record.
     let _ = serde_json::Deserializer::from_slice(body).deserialize_map(Page(&mut first));
     first
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, collections::BTreeMap};
+
+    use serde::Deserialize;
+
+    use super::*;
+
+    thread_local! {
+        static READS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    /// Counts how often it is read.
+    struct Counted;
+
+    impl<'de> Deserialize<'de> for Counted {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            #[derive(Deserialize)]
+            struct Flat {
+                #[serde(flatten)]
+                _rest: BTreeMap<String, serde_json::Value>,
+            }
+            READS.set(READS.get() + 1);
+            Flat::deserialize(deserializer).map(|_| Self)
+        }
+    }
+
+    #[test]
+    fn a_record_with_more_names_than_an_object_has_is_read_once() {
+        for (names, is_compared) in [(10, true), (2_000, false)] {
+            let record: Vec<_> = (0..names).map(|index| format!(r#""Key{index}__c":1"#)).collect();
+            READS.set(0);
+            check::<Counted>(&format!("{{{}}}", record.join(","))).unwrap();
+            assert_eq!(READS.get() > 1, is_compared, "{names} names, {} reads", READS.get());
+        }
+    }
 }

@@ -2,31 +2,17 @@
 
 use serde::Deserialize;
 
-use crate::{
-    error::InvalidResponse,
-    name::{FieldName, ObjectName},
-};
+use crate::name::{FieldName, ObjectName};
 
-/// Adds field, row and object to the error of a body with records, if its position is in one of them.
+/// Returns field, row and object of the record that a body has at a line and column, both counted from 1; an empty text if
+/// it has none there.
 ///
-/// The names are those of the org's schema; values are left out.
-pub(crate) fn name(error: InvalidResponse, body: &[u8]) -> InvalidResponse {
-    let InvalidResponse::Json(text) = error else { return error };
-    let named = text.rsplit_once(" (line ").and_then(|(what, position)| {
-        let (line, column) = position.strip_suffix(')')?.split_once(", column ")?;
-        let end = offset(body, line.parse().ok()?, column.parse().ok()?)?;
-        // The position of a missing field is the end of its object, whose last field is another one.
-        let place = Place::before(body, end, !what.contains("missing field")).to_string();
-        (!place.is_empty()).then(|| format!("{what} ({place}, line {position}"))
-    });
-    InvalidResponse::Json(named.unwrap_or(text))
-}
-
-/// Returns the position after a column of a line, both counted from 1.
-fn offset(body: &[u8], line: usize, column: usize) -> Option<usize> {
-    let start: usize =
-        body.split_inclusive(|byte| *byte == b'\n').take(line.checked_sub(1)?).map(<[u8]>::len).sum();
-    Some((start + column).min(body.len()))
+/// The names are those of the org's schema; values are left out. `is_missing`: whether a field is missing there. That is
+/// found at the end of its object, whose last field is another one.
+pub(crate) fn at(body: &[u8], (line, column): (usize, usize), is_missing: bool) -> String {
+    let lines = body.split_inclusive(|byte| *byte == b'\n');
+    let start: usize = lines.take(line.saturating_sub(1)).map(<[u8]>::len).sum();
+    Place::before(body, (start + column).min(body.len()), !is_missing).to_string()
 }
 
 /// An object or array that is open at a position.

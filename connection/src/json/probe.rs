@@ -1,11 +1,14 @@
-//! Finds out which names the fields of a struct with `#[serde(flatten)]` have.
+//! Finds out what a type hides: the names of its fields, and which values they take.
 //!
-//! serde reads such a struct as a map and does not say which fields it has: a field whose name differs from Salesforce's in
-//! its case is then read as missing. So the first row of a page is read once more with a value under each such name that
-//! no type accepts. If a type rejects it, the struct has a field of this name.
+//! serde reads a struct with `#[serde(flatten)]` as a map. An enum with `#[serde(untagged)]` or `#[serde(tag)]` is first
+//! stored as any value. Neither says which fields it has: a field whose name differs from Salesforce's in its case is then
+//! read as missing. So the first row of a page is read once more with a value under each such name that no type accepts. If
+//! a type rejects it, the type has a field of this name. In the same way [`takes_rejected`] finds out which values a field
+//! takes.
 
 use std::{
     cell::Cell,
+    collections::{BTreeSet, HashSet},
     fmt::{self, Write as _},
     marker::PhantomData,
 };
@@ -16,7 +19,7 @@ use serde::{
     forward_to_deserialize_any,
 };
 
-use crate::json::cases::other_cases;
+use crate::json::cases::{is_of_field, other_cases};
 
 /// A value that no type of a field accepts: bytes that are not a text.
 const BYTES: &[u8] = b"\xff\xfe bait";
@@ -26,6 +29,26 @@ const INTEGER: i64 = -6_148_914_691_236_517_206;
 const TEXT: &str = "\u{1} bait";
 /// A name that no field has. Only a map that collects all other fields reads it.
 pub(crate) const CONTROL: &str = "\0";
+
+/// Maximum number of names that are compared. An object of Salesforce has at most 800 fields.
+const MAX_NAMES: usize = 1_000;
+
+/// The names that a row has, of those that a field can have.
+#[derive(Debug, Default, Hash)]
+pub(crate) struct Names<'a>(BTreeSet<&'a str>);
+
+impl<'a> Names<'a> {
+    pub(crate) fn add(&mut self, name: &'a str) {
+        if !self.are_too_many() && is_of_field(name) {
+            self.0.insert(name);
+        }
+    }
+
+    /// Returns whether these are more names than are compared: no row of fields has so many.
+    pub(crate) fn are_too_many(&self) -> bool {
+        self.0.len() > MAX_NAMES
+    }
+}
 
 thread_local! {
     static WAS_REJECTED: Cell<bool> = const { Cell::new(false) };
@@ -44,11 +67,45 @@ pub(crate) fn note_duplicate() {
     WAS_DUPLICATE.set(true);
 }
 
-/// Returns whether a struct gets a field twice in `read`, which offers it twice: it has the field, and took the first value.
-pub(crate) fn is_taken_twice(read: impl FnOnce()) -> bool {
-    WAS_DUPLICATE.set(false);
-    read();
-    WAS_DUPLICATE.take()
+/// What a row has besides its own values, to find out how a type takes the value at a place.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Trial {
+    /// The value is there twice.
+    Twice(usize),
+    /// Another value of its kind comes first, under a name that only a map reads.
+    ControlFirst,
+}
+
+/// Whether a value is read in the form that was rejected or in another one: a number as a float or an integer, a cell as
+/// text or a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Rejected,
+    Other,
+}
+
+/// Returns whether a type takes a value at a place where something rejected it, as an enum with `#[serde(untagged)]` does if
+/// another variant takes it.
+///
+/// A struct that takes the first of two equal members says that the second one is a duplicate. A map goes on after a value
+/// that it takes. `is_read`: whether the row was read with the value. `read` reads it once more and returns whether the value
+/// was rejected; `None` if it may not be read again.
+pub(crate) fn takes_rejected(
+    place: usize,
+    is_read: bool,
+    mut read: impl FnMut(Form, Trial) -> Option<bool>,
+) -> Option<bool> {
+    let mut is_taken_twice = |form| {
+        WAS_DUPLICATE.set(false);
+        read(form, Trial::Twice(place)).map(|_| WAS_DUPLICATE.take())
+    };
+    if is_taken_twice(Form::Rejected)? {
+        return Some(true);
+    }
+    if !is_read || is_taken_twice(Form::Other)? {
+        return Some(false);
+    }
+    read(Form::Rejected, Trial::ControlFirst)
 }
 
 /// What a row offers besides its own values.
@@ -81,12 +138,15 @@ impl<'a> Probe<'a> {
         self,
         names: impl Iterator<Item = &'n str> + Clone,
     ) -> impl Iterator<Item = (String, Bait)> {
-        let is_own = |case: &String| names.clone().any(|name| name == case);
+        let own: HashSet<&str> = match self.offer {
+            Offer::Nothing | Offer::Own(_) | Offer::Control => HashSet::new(),
+            _ => names.clone().collect(),
+        };
         let mut cases: Vec<String> = match self.offer {
             Offer::Nothing | Offer::Own(_) => Vec::new(),
             Offer::Control => vec![CONTROL.to_owned()],
-            Offer::OtherCases => names.clone().flat_map(other_cases).collect(),
-            Offer::CasesOf(of) if names.clone().any(|name| name == of) => other_cases(of),
+            Offer::OtherCases => own.iter().copied().flat_map(other_cases).collect(),
+            Offer::CasesOf(of) if own.contains(of) => other_cases(of),
             Offer::One(case) => {
                 let is_other = |name: &str| name.eq_ignore_ascii_case(case) && name != case;
                 names.clone().any(is_other).then(|| case.to_owned()).into_iter().collect()
@@ -95,7 +155,7 @@ impl<'a> Probe<'a> {
         };
         cases.sort_unstable();
         cases.dedup();
-        cases.retain(|case| !is_own(case));
+        cases.retain(|case| !own.contains(case.as_str()));
         cases.into_iter().map(move |case| (case, self.bait))
     }
 
@@ -107,11 +167,14 @@ impl<'a> Probe<'a> {
 
 /// Returns the field that a row has in another case than the struct, as the struct's name and the row's.
 ///
-/// `read` reads the row with a bait; `names` are the names that it has.
+/// `read` reads the row with a bait; `names` are the names that it has. Too many are not compared.
 pub(crate) fn field_in_other_case(
-    names: &[String],
+    names: &Names<'_>,
     mut read: impl FnMut(Probe<'_>),
 ) -> Option<(String, String)> {
+    if names.are_too_many() {
+        return None;
+    }
     let mut is_rejected = |offer: Offer<'_>, bait: Bait| {
         WAS_REJECTED.set(false);
         read(Probe { offer, bait });
@@ -127,7 +190,7 @@ pub(crate) fn field_in_other_case(
         if is_map && (is_rejected(Offer::Control, bait) || !is_rejected(Offer::OtherCases, bait)) {
             continue;
         }
-        for name in names {
+        for name in names.0.iter().copied() {
             if !is_rejected(Offer::CasesOf(name), bait) {
                 continue;
             }
@@ -137,7 +200,7 @@ pub(crate) fn field_in_other_case(
             }
             let cases = other_cases(name);
             if let Some(case) = cases.into_iter().find(|case| is_rejected(Offer::One(case), bait)) {
-                return Some((case, name.clone()));
+                return Some((case, name.to_owned()));
             }
         }
     }

@@ -16,7 +16,7 @@ use crate::{
         error::ReadError,
         exact::Places,
         names::field_in_other_case,
-        probe::{self, Bait, Probe},
+        probe::{self, Bait, Probe, Trial},
         tree::{Json, Number},
     },
     number,
@@ -37,15 +37,6 @@ pub(super) struct Context<'a> {
     pub(super) is_flattened: Cell<bool>,
     /// Whether an object was stored to be read later, so that the names of the fields are unknown.
     pub(super) hides_names: Cell<bool>,
-}
-
-/// What an object has besides its members, to find out how a type takes the number at a place.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Trial {
-    /// The member is there twice.
-    Twice(usize),
-    /// A number with a fraction comes first, under a name that only a map reads.
-    ControlFirst,
 }
 
 impl<'a> Context<'a> {

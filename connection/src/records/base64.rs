@@ -5,7 +5,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::request::decode::PATH_OF_FILE;
+use crate::{json::error, request::decode::PATH_OF_FILE};
 
 /// The bytes of a field of type Base64, for example `VersionData` of a file, for writing a record.
 ///
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Base64 {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         // No base64 has a point, which the API's version has.
         if text.starts_with("/services/data/") {
-            return Err(de::Error::custom(PATH_OF_FILE));
+            return Err(error::own(PATH_OF_FILE));
         }
         // serde's own message would repeat the text.
         STANDARD.decode(text.as_bytes()).map(Self).map_err(|_| de::Error::custom("invalid base64"))

@@ -56,21 +56,51 @@ pub(crate) fn json_of(response: &Response) -> Result<&[u8], InvalidResponse> {
 
 /// Reads a body into its type. The parser rejects nesting deeper than 128 levels.
 pub(crate) fn json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, InvalidResponse> {
+    read(body).map_err(|misfit| misfit.in_record(""))
+}
+
+/// Why a body cannot be read, without the values in serde's messages, which may be personal data.
+struct Misfit {
+    what: String,
+    /// Line and column in the body, counted from 1.
+    position: Option<(usize, usize)>,
+    is_missing_field: bool,
+}
+
+impl Misfit {
+    fn new(what: &str) -> Self {
+        Self { what: what.to_owned(), position: None, is_missing_field: false }
+    }
+
+    /// Returns the error, which names the `place` of a record unless that is empty.
+    fn in_record(self, place: &str) -> InvalidResponse {
+        let separator = if place.is_empty() { "" } else { ", " };
+        InvalidResponse::Json(match self.position {
+            Some((line, column)) => {
+                format!("{} ({place}{separator}line {line}, column {column})", self.what)
+            }
+            None => self.what,
+        })
+    }
+}
+
+fn read<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Misfit> {
     // Checked once here, because the parser would check each string, at several times the cost.
-    let text = std::str::from_utf8(body).map_err(|_| InvalidResponse::Json(NOT_UTF8.to_owned()))?;
+    let text = std::str::from_utf8(body).map_err(|_| Misfit::new(NOT_UTF8))?;
     take_own();
     let read = serde_json::from_str(text).or_else(|error| {
+        let own = take_own();
         // Salesforce writes some integers as `5.0` or `1.0E7`, and some types need all digits of a number.
         let message = Ends::of(&error);
         let is_float = message.contains("floating point")
             || (message.starts_with("data did not match any variant") && has_float(body));
         let is_float = error.is_data() && is_float;
         let read = is_float.then(|| exact::read(text)).flatten();
-        read.ok_or_else(|| InvalidResponse::Json(describe(&error)))
+        read.ok_or_else(|| describe(&error, own))
     });
     match take_own() {
         // serde drops errors below `#[serde(flatten)]` with an `Option`: a part would be taken for the whole.
-        Some(dropped) if read.is_ok() => Err(InvalidResponse::Json(dropped.to_owned())),
+        Some(dropped) if read.is_ok() => Err(Misfit::new(dropped)),
         _ => read,
     }
 }
@@ -87,7 +117,10 @@ pub(crate) fn records<T: DeserializeOwned, C: DeserializeOwned>(
     body: &[u8],
     first: Option<&str>,
 ) -> Result<C, InvalidResponse> {
-    let read = json(body).map_err(|error| place::name(error, body))?;
+    let read = read(body).map_err(|misfit| {
+        let place = misfit.position.map(|position| place::at(body, position, misfit.is_missing_field));
+        misfit.in_record(&place.unwrap_or_default())
+    })?;
     let mut is_flattened = false;
     if let Some(first) = first {
         for record in iter::once(first).chain(late_members::records_with(body, first)) {
@@ -119,12 +152,16 @@ pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidReq
     serde_json::to_vec(value).map(Bytes::from).map_err(InvalidRequest::Body)
 }
 
-/// Returns what is wrong and where, without the values in serde's messages, which may be personal data.
-fn describe(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        Category::Syntax => "the body is not JSON".to_owned(),
-        Category::Eof => "the body ends too early".to_owned(),
-        Category::Io | Category::Data => {
+/// Returns what is wrong and where.
+///
+/// `own`: the error of this crate's own that came up while the body was read. Its text has no value.
+fn describe(error: &serde_json::Error, own: Option<&'static str>) -> Misfit {
+    let mut is_missing_field = false;
+    let what = match (error.classify(), own) {
+        (Category::Syntax, _) => "the body is not JSON".to_owned(),
+        (Category::Eof, _) => "the body ends too early".to_owned(),
+        (Category::Io | Category::Data, Some(own)) => own.to_owned(),
+        (Category::Io | Category::Data, None) => {
             let message = Ends::of(error);
             // From "invalid type: string \"Ada\", expected u32 at line 1 column 9", the type and the text at the end.
             let expected = message.rsplit_once(", expected ").map(|(_, expected)| expected);
@@ -137,15 +174,14 @@ fn describe(error: &serde_json::Error) -> String {
                 (None, Some(expected)) => format!("found a value where {expected} is expected"),
                 // The name of the field comes from the program, not from the data.
                 _ if message.starts_with("missing field `") => {
+                    is_missing_field = true;
                     message.rsplit_once(" at line ").map_or(message.clone(), |(text, _)| text.to_owned())
                 }
-                _ if message.starts_with(MORE_CHILDREN) => MORE_CHILDREN.to_owned(),
-                _ if message.starts_with(PATH_OF_FILE) => PATH_OF_FILE.to_owned(),
                 _ => "a value does not fit the type it is read into".to_owned(),
             }
         }
     };
-    format!("{what} (line {}, column {})", error.line(), error.column())
+    Misfit { what, position: Some((error.line(), error.column())), is_missing_field }
 }
 
 /// The start and the end of a message, whose middle repeats a value of any length.

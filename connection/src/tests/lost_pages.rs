@@ -175,3 +175,17 @@ async fn a_page_that_is_lost_each_time_is_an_error() {
     assert!(matches!(rows, Err(Error::Http(HttpError::Undecodable(_)))), "{rows:?}");
     assert_eq!(server.lines().iter().filter(|line| line.contains("/results?")).count(), 4);
 }
+
+/// Each attempt fetches the part before it again: byte by byte, a page would cost its size squared.
+#[tokio::test]
+async fn a_page_that_comes_byte_by_byte_is_an_error_after_a_few_requests() {
+    let server = job_with_pages(vec!["Name\nabcdefgh\n".to_owned()], |mut bytes, nth| {
+        let head = bytes.windows(4).position(|end| end == b"\r\n\r\n").unwrap() + 4;
+        bytes.truncate(head + nth + 1);
+        Reply::Raw(bytes)
+    })
+    .await;
+    let rows: Result<Vec<Value>> = connect(&server).query_job(JOB).unwrap().rows().try_collect().await;
+    assert!(matches!(rows, Err(Error::Http(HttpError::ConnectionLost(_)))), "{rows:?}");
+    assert_eq!(server.lines().iter().filter(|line| line.contains("/results?")).count(), 4);
+}

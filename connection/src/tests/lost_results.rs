@@ -2,8 +2,12 @@
 
 use super::*;
 use crate::{
-    composite::{Graph, TreeError},
-    error::Error,
+    Result,
+    composite::{Graph, Subrequest, TreeError},
+    error::{Error, InvalidResponse},
+    http::error::HttpError,
+    id::SalesforceId,
+    query::Page,
 };
 
 const RECORD: &str = "001D000000IqhSLIAZ";
@@ -215,4 +219,128 @@ async fn an_odd_result_of_a_job_does_not_lose_the_results_after_it() {
     let failed: Vec<_> = job.failed::<Value>().try_collect().await.unwrap();
     let ids: Vec<_> = failed.iter().map(|row| row.id.map(|id| id.to_string())).collect();
     assert_eq!(ids, [None, None, Some(OTHER.to_owned())]);
+}
+
+/// A row that reads its children into a `Vec`.
+#[derive(Debug, serde::Deserialize)]
+struct Parent {
+    #[expect(dead_code, reason = "it is never complete")]
+    #[serde(rename = "Contacts", deserialize_with = "crate::serde_helpers::child_records")]
+    contacts: Vec<Value>,
+}
+
+/// What one request returned: the id of a new record, the page of a query, and whether all parts succeeded.
+struct Outcome {
+    created: Result<SalesforceId>,
+    queried: [Result<Page<Parent>>; 2],
+    checked: Result<()>,
+}
+
+/// Creates a record and queries rows by a composite, a batch and a graph. `rest` responds to requests for more children.
+async fn create_and_query(rest: fn() -> Reply) -> ([Outcome; 3], usize) {
+    let server = Server::start(move |request| {
+        let sent: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let one = |sent: &Value| {
+            let next = "/services/data/v66.0/query/01gD0000002HU6KIAW-2";
+            let contacts = json!({"totalSize": 2, "done": false, "nextRecordsUrl": next, "records": [{"N": 1}]});
+            let page = json!({"totalSize": 1, "done": true, "records": [{"Contacts": contacts}]});
+            if sent["method"] == "POST" { (json!(201), saved(RECORD)) } else { (json!(200), page) }
+        };
+        let all = |sent: &Value| -> Vec<Value> {
+            parts(sent).iter().map(|sent| part(&one(sent).0, &one(sent).1, &sent["referenceId"])).collect()
+        };
+        match request.target.trim_start_matches("/services/data/v66.0/") {
+            "composite" => json!({"compositeResponse": all(&sent)}).into(),
+            "composite/batch" => {
+                let parts = sent["batchRequests"].as_array().unwrap().iter().map(one);
+                let results: Vec<_> = parts.map(|(status, body)| json!({"statusCode": status, "result": body})).collect();
+                json!({"hasErrors": false, "results": results}).into()
+            }
+            "composite/graph" => {
+                let graph = &sent["graphs"][0];
+                json!({"graphs": [{"graphId": graph["graphId"], "graphResponse": {"compositeResponse": all(graph)},
+                    "isSuccessful": true}]})
+                .into()
+            }
+            _ => rest(),
+        }
+    })
+    .await;
+    let sf = connect(&server).with_timeout(Duration::from_millis(500));
+    let query = || Subrequest::query(sf.query::<Parent>("SELECT (SELECT N FROM Contacts) FROM A")).unwrap();
+    let (mut composite, mut batch, mut graph) = (sf.composite(), sf.batch(), Graph::new());
+    let new = json!({"Name": "A"});
+    let in_composite = composite.create("Account", &new).unwrap();
+    let pages_of_composite = [(); 2].map(|()| composite.add(query()).unwrap());
+    let in_batch = batch.create("Account", &new).unwrap();
+    let pages_of_batch = [(); 2].map(|()| batch.add(query()).unwrap());
+    let in_graph = graph.create("Account", &new).unwrap();
+    let pages_of_graph = [(); 2].map(|()| graph.add(query()).unwrap());
+    let composite = composite.send().await.expect("the record is saved");
+    let batch = batch.send().await.expect("the record is saved");
+    let graphs = sf.graphs([graph]).await.expect("the record is saved");
+    let outcomes = [
+        Outcome {
+            created: composite.get(&in_composite),
+            queried: pages_of_composite.map(|page| composite.get(&page)),
+            checked: composite.check(),
+        },
+        Outcome {
+            created: batch.get(&in_batch),
+            queried: pages_of_batch.map(|page| batch.get(&page)),
+            checked: batch.check(),
+        },
+        Outcome {
+            created: graphs.get(&in_graph),
+            queried: pages_of_graph.map(|page| graphs.get(&page)),
+            checked: graphs.outcomes().collect(),
+        },
+    ];
+    (outcomes, server.count("GET"))
+}
+
+/// what was saved must not be saved again because rows are incomplete.
+#[tokio::test]
+async fn children_that_cannot_be_fetched_do_not_lose_the_saved_ids() {
+    type Case = (fn() -> Reply, fn(&Error) -> bool);
+    let cases: [Case; 5] = [
+        (
+            || api_error(400, "INVALID_QUERY_LOCATOR", "invalid query locator"),
+            |error| matches!(error, Error::CursorClosed { .. }),
+        ),
+        (
+            || Reply::Body(200, "<html>".into()),
+            |error| {
+                matches!(
+                    error,
+                    Error::InvalidResponse(InvalidResponse::Json(_) | InvalidResponse::Unexpected(_))
+                )
+            },
+        ),
+        (expired_token, |error| matches!(error, Error::LoginRequired | Error::Unavailable { .. })),
+        (|| Reply::Stall(""), |error| matches!(error, Error::Http(HttpError::Timeout))),
+        (
+            || Reply::Disconnect,
+            |error| matches!(error, Error::Http(HttpError::ConnectionLost(_) | HttpError::Timeout)),
+        ),
+    ];
+    for (rest, is_expected) in cases {
+        for outcome in create_and_query(rest).await.0 {
+            assert_eq!(outcome.created.unwrap().as_str(), RECORD);
+            outcome.checked.expect("no subrequest failed");
+            for queried in outcome.queried {
+                let error = queried.unwrap_err();
+                assert!(is_expected(&error), "{error:?}");
+            }
+        }
+    }
+}
+
+/// The ids of what was saved are waited for no longer than for one page.
+#[tokio::test]
+async fn a_page_of_children_that_times_out_is_the_last_that_is_requested() {
+    let (outcomes, pages) = create_and_query(|| Reply::Stall("")).await;
+    assert!(outcomes.iter().flat_map(|outcome| &outcome.queried).all(Result::is_err));
+    // One page with its three retries, for each of the three requests.
+    assert_eq!(pages, 3 * 4);
 }

@@ -220,7 +220,7 @@ async fn serve(
         Reply::Impatient(bytes) => {
             let mut rest = bytes.as_slice();
             while !rest.is_empty() {
-                let written = tokio::time::timeout(Duration::from_millis(100), socket.write(rest)).await;
+                let written = tokio::time::timeout(Duration::from_millis(250), socket.write(rest)).await;
                 rest = &rest[written.ok()?.ok()?..];
             }
             return Some(());

@@ -64,3 +64,31 @@ async fn new_tokens_that_are_rejected_cost_a_request_per_growing_pause() {
     query().await.unwrap();
     assert_eq!(count(), 3);
 }
+
+/// Rejections of another day say nothing of this one: the first pause is a short one again.
+#[tokio::test]
+async fn rejected_tokens_hours_apart_are_not_in_a_row() {
+    let org = FakeOrg::builder().execution_user("ada@example.com").start().await.unwrap();
+    let sf = connected(&org).await;
+    let refusal = || Fault::ApiError {
+        status: 401,
+        code: "INVALID_SESSION_ID".to_owned(),
+        message: "Session expired or invalid".to_owned(),
+    };
+    let query = async || sf.query::<()>("SELECT COUNT() FROM Account").count().await;
+    let count = || org.token_calls("client_credentials");
+    let fault = org.faults().query(refusal());
+    query().await.unwrap_err();
+    pass(PAUSE).await;
+    query().await.unwrap_err();
+    assert_eq!(count(), 3, "two in a row");
+    fault.remove();
+    pass(Duration::from_secs(3 * 3_600)).await;
+    query().await.unwrap();
+    org.faults().query(refusal());
+    query().await.unwrap_err();
+    assert_eq!(count(), 4);
+    pass(PAUSE).await;
+    query().await.unwrap_err();
+    assert_eq!(count(), 5, "one more after the first pause");
+}

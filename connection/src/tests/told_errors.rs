@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::*;
 use crate::{
     error::{Error, InvalidRequest},
+    query::Page,
     records::Base64,
     serde_helpers::child_records,
     tests::{
@@ -219,4 +220,42 @@ async fn the_path_of_a_file_is_not_taken_for_its_bytes() {
         text.contains("SObjectHandle::blob") && text.contains("field `Body`, row 1 of Attachment"),
         "{text}"
     );
+    #[derive(Debug, Deserialize)]
+    struct Flat {
+        #[allow(dead_code, reason = "read by serde only")]
+        #[serde(flatten)]
+        file: Option<Bytes>,
+    }
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Bytes {
+        #[allow(dead_code, reason = "read by serde only")]
+        body: Base64,
+    }
+    let error = connect(&server).query::<Flat>("SELECT Body FROM Attachment").fetch_all().await.unwrap_err();
+    assert!(error.to_string().contains("SObjectHandle::blob"), "{error}");
+}
+
+/// An error of this crate's own is told with its text, without the values.
+#[tokio::test]
+async fn a_foreign_address_of_further_children_is_named() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Account {
+        #[allow(dead_code, reason = "read by serde only")]
+        contacts: Page<Value>,
+    }
+    for (next, expected) in [
+        (json!("https://canary.example/x"), "the address of further children is not a path of this API"),
+        (Value::Null, "the query has more rows, but no `nextRecordsUrl`"),
+    ] {
+        let contacts = json!({"totalSize": 2, "done": false, "nextRecordsUrl": next, "records": [{}]});
+        let row = json!({"attributes": {"type": "Account"}, "Contacts": contacts});
+        let server =
+            Server::start(move |_| json!({"totalSize": 1, "done": true, "records": [row]}).into()).await;
+        let query = connect(&server).query::<Account>("SELECT (SELECT Id FROM Contacts) FROM Account");
+        let error = query.fetch_all().await.unwrap_err().to_string();
+        assert!(error.contains(expected) && error.contains("row 1 of"), "{error}");
+        assert!(!error.contains("canary"), "{error}");
+    }
 }

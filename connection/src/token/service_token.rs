@@ -189,17 +189,25 @@ impl Shared {
         if state.token.as_ref().is_none_or(|current| current.generation() != token) {
             return;
         }
+        let now = Instant::now();
+        // After that the tokens are not in a row, although no other one was requested between them.
+        let is_recent =
+            |before: Rejected| now.saturating_duration_since(before.until) < self.timing.rejected_max_pause;
         let count = match state.rejected {
             Some(known) if known.token == token => return,
-            Some(before) if before.token.0 + 1 == token.0 => before.count.saturating_add(1),
+            Some(before) if before.token.0 + 1 == token.0 && is_recent(before) => {
+                before.count.saturating_add(1)
+            }
             _ => 1,
         };
         let pause = self.timing.rejected_pause.saturating_mul(1 << (count - 1).min(16));
-        let until = Instant::now() + pause.min(self.timing.rejected_max_pause);
+        let until = now + pause.min(self.timing.rejected_max_pause);
         state.rejected = Some(Rejected { token, count, until });
     }
 
-    /// Returns a token newer than `rejected`, or that one if a newer one would be rejected, too; generation 0 means that there was none yet.
+    /// Returns a token newer than `rejected`, or that one if a newer one would be rejected, too.
+    ///
+    /// Generation 0 means that there was none yet.
     async fn refresh(self: &Arc<Self>, rejected: Generation) -> Outcome {
         let now = Instant::now();
         let (request, mut waiting) = {

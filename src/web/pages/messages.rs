@@ -1,8 +1,9 @@
 //! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors.
 //!
 //! What an access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, about
-//! connections of the app's own users in `owner_messages.rs`, in frames of Salesforce in `canvas_messages.rs`. What an
-//! error code of Salesforce means is in `oauth_errors.rs` (logins) and `api_errors.rs` (requests).
+//! connections of the app's own users in `owner_messages.rs`, in frames of Salesforce in `canvas_messages.rs`. What is said about a
+//! refused login is in `oauth_messages.rs`; `oauth_errors.rs` (logins) and `api_errors.rs` (requests) say which error code of
+//! Salesforce gets which page.
 
 use std::borrow::Cow;
 

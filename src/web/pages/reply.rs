@@ -1,4 +1,4 @@
-//! The one place where a reason becomes a response.
+//! Makes a page or JSON for a reason. Redirects, and the JSON that names a login's address, are made in `error.rs`.
 
 use std::error::Error as StdError;
 

@@ -2,16 +2,16 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use futures_util::stream;
 use tokio::{
-    sync::mpsc::{UnboundedSender, unbounded_channel},
+    sync::{
+        mpsc::{UnboundedSender, unbounded_channel},
+        watch,
+    },
     time::{Instant, error::Elapsed},
 };
 use tonic::Streaming;
@@ -36,8 +36,8 @@ use crate::{
 /// The longest silence of a stream. Salesforce sends a sign of life every 270 seconds (comment in `pubsub_api.proto`), and
 /// streams that send nothing for hours were reported (forcedotcom/pub-sub-api issue 31).
 const SILENCE: Duration = Duration::from_secs(300);
-/// How long a stream has to work before its token may be refreshed once more. Salesforce may respond to a stream once and
-/// refuse its token all the same.
+/// How long a stream without events has to work before a failure of it is a first one, and before its token may be refreshed
+/// once more. Salesforce may respond to a stream once and end it, or refuse its token all the same.
 const WORKING: Duration = Duration::from_secs(60);
 
 /// One open stream.
@@ -50,11 +50,13 @@ struct Open {
 }
 
 /// How often a stream was opened.
-#[derive(Debug, Default)]
-pub(super) struct Openings {
-    pub(super) all: AtomicU64,
-    /// With the latest event, since there was no position.
-    pub(super) at_latest: AtomicU64,
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Openings {
+    /// At 0 the topic is not read yet.
+    pub all: u64,
+    /// With the latest event, because there was no position yet. From the second time on events from before may be missing.
+    pub at_latest: u64,
 }
 
 /// Receives the events of one topic.
@@ -66,7 +68,7 @@ pub(super) struct Engine {
     start: StartFrom,
     /// After the last event that was handed over.
     delivered: Arc<Mutex<Option<Position>>>,
-    openings: Arc<Openings>,
+    openings: watch::Sender<Openings>,
     open: Option<Open>,
     buffer: VecDeque<ConsumerEvent>,
     /// A position without an event, to be reported when the buffer is empty.
@@ -76,7 +78,7 @@ pub(super) struct Engine {
     is_refreshed: bool,
     /// Whether a response was too large: the next stream requests a single event.
     is_small: bool,
-    /// Failures since the last response.
+    /// Failures since the last event, or since a stream has worked for [`WORKING`].
     failures: u32,
     /// Whether the topic was found once.
     was_open: bool,
@@ -101,7 +103,7 @@ impl Engine {
             topic,
             start,
             delivered: Arc::new(Mutex::new(delivered)),
-            openings: Arc::default(),
+            openings: watch::Sender::default(),
             open: None,
             buffer: VecDeque::new(),
             quiet: None,
@@ -118,8 +120,8 @@ impl Engine {
         Arc::clone(&self.delivered)
     }
 
-    pub(super) fn openings(&self) -> Arc<Openings> {
-        Arc::clone(&self.openings)
+    pub(super) fn openings(&self) -> watch::Receiver<Openings> {
+        self.openings.subscribe()
     }
 
     fn set_delivered(&self, position: Position) {
@@ -238,8 +240,11 @@ impl Engine {
     fn received(&mut self, response: FetchResponse) -> Result<(), Next> {
         self.check_login()?;
         let Some(open) = &mut self.open else { return Ok(()) };
-        self.failures = 0;
-        self.is_refreshed &= open.since.elapsed() < WORKING;
+        let has_worked = open.since.elapsed() >= WORKING;
+        if has_worked || !response.events.is_empty() {
+            self.failures = 0;
+        }
+        self.is_refreshed &= !has_worked;
         self.is_small = false;
         self.was_open = true;
         if let Some(more) = open.credit.received(response.pending_num_requested) {
@@ -288,10 +293,11 @@ impl Engine {
         match self.calls.subscribe(&token, receiver, SILENCE).await {
             Ok(Ok(responses)) => {
                 self.open = Some(Open { requests, responses, credit, since: Instant::now() });
-                if self.start == StartFrom::Latest {
-                    self.openings.at_latest.fetch_add(1, Ordering::Relaxed);
-                }
-                self.openings.all.fetch_add(1, Ordering::Release);
+                let is_at_latest = self.start == StartFrom::Latest;
+                self.openings.send_modify(|openings| {
+                    openings.all += 1;
+                    openings.at_latest += u64::from(is_at_latest);
+                });
                 Ok(())
             }
             Ok(Err(error)) => self.failed(Some(error)).await,

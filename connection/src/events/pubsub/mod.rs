@@ -14,6 +14,8 @@ mod subscription;
 mod tests;
 
 pub(crate) use self::channel::PubSub;
+#[doc(hidden)]
+pub use self::engine::Openings;
 use self::{calls::Calls, engine::Engine};
 pub use self::{
     endpoint::{InvalidEndpoint, PubSubEndpoint},

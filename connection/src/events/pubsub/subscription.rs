@@ -3,7 +3,7 @@
 use std::{
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
 };
 
@@ -11,6 +11,7 @@ use futures_util::{
     Stream, StreamExt as _,
     stream::{self, BoxStream},
 };
+use tokio::sync::watch;
 
 use super::engine::{Engine, Openings};
 use crate::{
@@ -37,7 +38,7 @@ pub(super) type Item = Result<Delivery<RawEvent>>;
 pub struct Subscription<E> {
     events: BoxStream<'static, Item>,
     position: Arc<Mutex<Option<Position>>>,
-    openings: Arc<Openings>,
+    openings: watch::Receiver<Openings>,
     decode: fn(Delivery<RawEvent>) -> Result<Delivery<E>>,
 }
 
@@ -65,15 +66,10 @@ impl<E> Subscription<E> {
         self.position.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Returns how often a stream was opened. At 0 the topic is not read yet.
-    pub fn openings(&self) -> u64 {
-        self.openings.all.load(Ordering::Acquire)
-    }
-
-    /// Returns how often a stream was opened with the latest event, because there was no position yet. From the second time
-    /// on events from before may be missing.
-    pub fn openings_at_latest(&self) -> u64 {
-        self.openings.at_latest.load(Ordering::Relaxed)
+    /// Returns how often a stream was opened, as it changes. A stream is opened while an event is waited for.
+    #[doc(hidden)]
+    pub fn openings(&self) -> watch::Receiver<Openings> {
+        self.openings.clone()
     }
 
     /// Returns the next event.

@@ -1,2 +1,2 @@
-if redis.call('SET', P .. 'once:' .. ARGV[1], '1', 'NX', 'PX', ARGV[2]) then return {'first'} end
+if redis.call('SET', once_key(ARGV[1]), '1', 'NX', 'PX', ARGV[2]) then return {'first'} end
 return {'used'}

@@ -18,6 +18,9 @@ local function owned_key(o) return P .. 'owned:' .. o end
 local function owner_key(owner) return P .. 'owner:' .. owner end
 local function owners_key(g) return P .. 'owners:' .. g end
 local OWNED = P .. 'allowned'
+local function lease_key(name) return P .. 'lease:' .. name end
+-- Marks what may happen once.
+local function once_key(name) return P .. 'once:' .. name end
 
 local function is(key, kind) return redis.call('TYPE', key).ok == kind end
 

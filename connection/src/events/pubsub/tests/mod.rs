@@ -2,6 +2,7 @@
 
 mod limits;
 mod logins;
+mod pauses;
 mod publishing;
 mod subscribing;
 mod tls;

@@ -41,6 +41,21 @@ async fn each_write_of_a_row_is_an_event_with_what_it_changed() {
     assert_eq!(next(&mut changes).await.unwrap().event, Change::Deleted);
 }
 
+/// Feeds wait for it: pages load what they show once their topic is read.
+#[tokio::test]
+async fn the_opening_of_a_stream_is_seen_while_no_event_comes() {
+    let org = start().await;
+    let mut events = connect(&org).await.subscribe::<Order>(ORDERS, StartFrom::Latest);
+    let mut openings = events.openings();
+    assert_eq!(openings.borrow().all, 0);
+    tokio::select! {
+        event = next(&mut events) => panic!("{event:?}"),
+        changed = openings.changed() => changed.unwrap(),
+    }
+    let opened = *openings.borrow();
+    assert_eq!((opened.all, opened.at_latest), (1, 1));
+}
+
 #[tokio::test]
 async fn a_channel_of_all_changes_has_events_of_each_object_and_none_of_a_write_that_was_taken_back() {
     let org = start().await;
