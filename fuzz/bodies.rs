@@ -87,32 +87,52 @@ pub(crate) fn soql_values(data: &[u8]) {
     }
 }
 
-/// The text of a query with its placeholders.
+/// The text of a query with its placeholders: all other text is unchanged, and nothing is found in it a second time.
 #[cfg(feature = "test-util")]
 pub(crate) fn soql_scanner(data: &[u8]) {
-    use salesforce_connection::test_parsers::{Part, scan_soql, scan_sosl_terms};
+    use salesforce_connection::test_parsers::{bind_soql, scan_soql, scan_sosl_terms};
 
     let text = text(data);
-    for parts in [scan_soql(text), scan_sosl_terms(text)].into_iter().flatten() {
-        let mut again = String::new();
-        for part in &parts {
-            match *part {
-                Part::Text(text) => again.push_str(text),
-                Part::Placeholder(name) => {
-                    assert!(
-                        !name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()),
-                        "{name:?}"
-                    );
-                    assert!(
-                        name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'),
-                        "{name:?}"
-                    );
-                    again.extend([":", name]);
-                }
-            }
+    if let Ok(parts) = scan_soql(text) {
+        assert_eq!(joined(&parts, |name| format!(":{name}")), text);
+        let bound = joined(&parts, |_| "'it\\'s :v'".to_owned());
+        assert!(names(&scan_soql(&bound).unwrap()).is_empty(), "{bound:?}");
+        let names = names(&parts);
+        if names.iter().all(|name| *name == "v") && !names.is_empty() {
+            assert_eq!(bind_soql(text, "it's :v").as_ref(), Ok(&bound));
         }
-        assert_eq!(again, text);
     }
+    if let Ok(parts) = scan_sosl_terms(text) {
+        assert_eq!(joined(&parts, |name| format!(":{name}")), text);
+        let bound = joined(&parts, |_| "\"it's :v\"".to_owned());
+        assert!(names(&scan_sosl_terms(&bound).unwrap()).is_empty(), "{bound:?}");
+    }
+}
+
+#[cfg(feature = "test-util")]
+fn joined(parts: &[salesforce_connection::test_parsers::Part<'_>], value: impl Fn(&str) -> String) -> String {
+    use salesforce_connection::test_parsers::Part;
+
+    let text = |part: &Part<'_>| match *part {
+        Part::Text(text) => text.to_owned(),
+        Part::Placeholder(name) => value(name),
+    };
+    parts.iter().map(text).collect()
+}
+
+/// Returns the names of the placeholders, each of which is a word.
+#[cfg(feature = "test-util")]
+fn names<'a>(parts: &[salesforce_connection::test_parsers::Part<'a>]) -> Vec<&'a str> {
+    use salesforce_connection::test_parsers::Part;
+
+    let mut names = Vec::new();
+    for part in parts {
+        let Part::Placeholder(name) = *part else { continue };
+        assert!(!name.is_empty() && !name.starts_with(|first: char| first.is_ascii_digit()), "{name:?}");
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'), "{name:?}");
+        names.push(name);
+    }
+    names
 }
 
 /// A value bound between two others, and the term of a search: it stays one value, whatever it is.
@@ -170,20 +190,109 @@ fn unescaped(literal: &str, reserved: impl Fn(char) -> bool) -> Option<String> {
     Some(text)
 }
 
-/// The body of a page of a query. An accepted page has one form.
+/// The body of a page of a query. It is read as `serde_json` reads it, and an accepted page has one form.
 #[cfg(feature = "test-util")]
 pub(crate) fn page(data: &[u8]) {
     use salesforce_connection::test_parsers::page;
 
+    // As a text: of a slice it does not check the strings that it skips.
+    let by_serde = serde_json::from_str::<SerdePage<serde_json::Value>>(text(data));
     match page(data) {
         Ok(read) => {
             let form = serde_json::to_vec(&read).unwrap();
             let again = page(&form).unwrap_or_else(|error| panic!("{error}: {read:?}"));
             assert_eq!(again.records, read.records);
             assert_eq!(again.next, read.next);
+            let value: serde_json::Value = serde_json::from_slice(data).unwrap();
+            assert_eq!(value["records"].as_array(), Some(&read.records));
+            assert_eq!(value["done"].as_bool(), Some(read.next.is_none()));
+            let total_size = value["totalSize"].as_f64().unwrap();
+            assert!(read.total_size.map_or(-1.0, |total| total as f64) == total_size.max(-1.0), "{read:?}");
         }
-        Err(error) => assert!(error.len() < 1000, "{error:?}"),
+        Err(error) => {
+            assert!(error.len() < 1000, "{error:?}");
+            assert!(!by_serde.is_ok_and(|page| page.done), "{error}");
+        }
     }
+    let plain = typed_page::<PlainRow>(data);
+    let flat = typed_page::<FlatRow>(data);
+    if let Some(flat) = flat {
+        let flat = flat.into_iter().map(|row| PlainRow { name: row.name, ..row.rest });
+        assert_eq!(Some(flat.collect()), plain);
+    }
+}
+
+/// Reads a page into rows of a type, and compares them with what `serde_json` makes of it.
+#[cfg(feature = "test-util")]
+fn typed_page<T>(data: &[u8]) -> Option<Vec<T>>
+where
+    T: serde::de::DeserializeOwned + serde::Serialize + fmt::Debug + PartialEq,
+{
+    let by_serde = serde_json::from_str::<SerdePage<T>>(text(data));
+    match salesforce_connection::test_parsers::typed_page::<T>(data) {
+        Ok(read) => {
+            let records = read.records;
+            match by_serde {
+                Ok(page) => assert_eq!(page.records, records),
+                // An integer that is written as a float.
+                Err(_) => {
+                    let value: serde_json::Value = serde_json::from_slice(data).unwrap();
+                    for (index, record) in records.iter().enumerate() {
+                        let written = serde_json::to_value(record).unwrap();
+                        for (name, written) in written.as_object().unwrap() {
+                            let came = &value["records"][index][name];
+                            let is_same = match (written.as_f64(), came.as_f64()) {
+                                (Some(written), Some(came)) => written == came,
+                                _ => written == came,
+                            };
+                            assert!(is_same, "{written} is not {came}");
+                        }
+                    }
+                }
+            }
+            Some(records)
+        }
+        Err(error) => {
+            assert!(error.len() < 1000, "{error:?}");
+            let is_refused = !by_serde.is_ok_and(|page| page.done) || error.contains("case");
+            assert!(is_refused, "{error}");
+            None
+        }
+    }
+}
+
+#[cfg(feature = "test-util")]
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SerdePage<T> {
+    #[allow(dead_code, reason = "a page has it")]
+    total_size: i64,
+    done: bool,
+    #[allow(dead_code, reason = "a page may have it")]
+    next_records_url: Option<String>,
+    records: Vec<T>,
+}
+
+#[cfg(feature = "test-util")]
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct PlainRow {
+    #[serde(default)]
+    name: Option<String>,
+    n: Option<f64>,
+    i: Option<i64>,
+    u: Option<u64>,
+    b: Option<bool>,
+    v: Option<serde_json::Value>,
+}
+
+#[cfg(feature = "test-util")]
+#[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct FlatRow {
+    name: Option<String>,
+    #[serde(flatten)]
+    rest: PlainRow,
 }
 
 /// The body of an error response, behind a byte for its status. What is stored of it is bounded.
@@ -319,4 +428,22 @@ pub(crate) fn csv(data: &[u8]) {
     }
     let records = csv_records(body, size).unwrap();
     assert_eq!(records.concat(), body);
+    // A NUL outside quotes is text for the crate `csv`.
+    if let Ok(rows) = whole
+        && !body.contains(&0)
+    {
+        let is_same = |delimiter: &u8| rows_of_crate(body, *delimiter).as_ref() == Some(&rows);
+        assert!(b",;\t|^`".iter().any(is_same), "{rows:?} is not what the crate `csv` reads");
+    }
+}
+
+/// Reads CSV with the crate `csv` alone. `None` if a row has another number of cells than the header.
+#[cfg(all(feature = "bulk", feature = "test-util"))]
+fn rows_of_crate(body: &[u8], delimiter: u8) -> Option<Vec<std::collections::BTreeMap<String, String>>> {
+    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(body);
+    let header = reader.headers().ok()?.clone();
+    let named = |row: csv::StringRecord| {
+        header.iter().zip(row.iter()).map(|(name, cell)| (name.to_owned(), cell.to_owned())).collect()
+    };
+    reader.records().map(|row| row.ok().map(named)).collect()
 }

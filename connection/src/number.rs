@@ -32,6 +32,12 @@ pub(crate) fn integer(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
+/// Returns whether serde has a place for the integer below `#[serde(flatten)]`.
+#[cfg(feature = "bulk")]
+pub(crate) fn has_64_bits(integer: i128) -> bool {
+    i64::try_from(integer).is_ok() || u64::try_from(integer).is_ok()
+}
+
 /// Gives an integer to a visitor in the type that all visitors of integers take.
 pub(crate) fn visit_integer<'de, V: Visitor<'de>, E: de::Error>(
     integer: i128,

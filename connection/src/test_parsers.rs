@@ -128,6 +128,9 @@ pub fn csv_in_pieces(
     let mut splitter = CsvSplitter::of_result(Default::default());
     let (mut header, mut rows) = (None, std::collections::VecDeque::new());
     let mut read = |csv: &[u8], delimiter: u8| {
+        if csv.is_empty() {
+            return Ok(());
+        }
         let before = rows.len() as u64;
         read_into(csv, delimiter, &mut header, before, read_row, &mut rows).map_err(|error| error.to_string())
     };

@@ -42,9 +42,11 @@ fn refused(error: &str, description: &str) -> Fault {
 #[actix_web::test]
 async fn a_refresh_response_that_lacks_members_changes_nothing_else() {
     for rotation in [true, false] {
-        for lacking in
-            [json!(["instance_url"]), json!(["id"]), json!(["instance_url", "id", "scope", "signature"])]
-        {
+        for lacking in [
+            json!(["instance_url"]),
+            json!(["id"]),
+            json!(["instance_url", "id", "scope", "signature", "token_type"]),
+        ] {
             let org = FakeOrg::builder().rotation(rotation).start().await.unwrap();
             org.sign_in(&org.user(ADA));
             let app = TestApp::around(org, |builder| builder).await;

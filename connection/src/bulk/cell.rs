@@ -68,10 +68,7 @@ impl<'de> Deserializer<'de> for Cell<'de> {
             "" => visitor.visit_unit(),
             "true" if self.typed => visitor.visit_bool(true),
             "false" if self.typed => visitor.visit_bool(false),
-            // serde has no place for larger integers below `#[serde(flatten)]`.
-            text if self.typed
-                && number::integer(text).is_some_and(|integer| integer.unsigned_abs() >> 63 == 0) =>
-            {
+            text if self.typed && number::integer(text).is_some_and(number::has_64_bits) => {
                 self.integer(visitor)
             }
             text if self.typed && number::is_number(text) => self.float(visitor),

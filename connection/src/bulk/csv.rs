@@ -7,7 +7,12 @@ use bytes::Bytes;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
-    bulk::{csv_split::StatedDelimiter, record, row::Columns, row_error::RowError},
+    bulk::{
+        csv_split::{StatedDelimiter, without_stray_nuls},
+        record,
+        row::Columns,
+        row_error::RowError,
+    },
     error::{InvalidRequest, InvalidResponse},
 };
 
@@ -214,17 +219,20 @@ pub(crate) fn read_into<T>(
     read_row: RowReader<T>,
     rows: &mut VecDeque<T>,
 ) -> Result<(), InvalidResponse> {
+    let csv = without_stray_nuls(csv, delimiter, header.is_none());
     // The reader drops a byte order mark at its start, which in a later piece is text. It skips blank lines.
     let is_text = header.is_some() && csv.starts_with("\u{feff}".as_bytes());
     let start: &[u8] = if is_text { b"\n" } else { b"" };
     let mut reader = ReaderBuilder::new();
     let reader = reader.has_headers(false).flexible(true).delimiter(delimiter);
-    let mut reader = reader.from_reader(start.chain(csv));
+    let mut reader = reader.from_reader(start.chain(&*csv));
     let mut row = StringRecord::new();
     let mut number = before;
     while reader.read_record(&mut row).map_err(|_| describe("the body is not CSV", number))? {
         match header {
-            None if is_markup(&row) => return Err(InvalidResponse::Unexpected(NOT_CSV)),
+            None if is_markup(&row) || has_line_break(&row) => {
+                return Err(InvalidResponse::Unexpected(NOT_CSV));
+            }
             None => *header = Some(Columns::new(&row)),
             Some(header) => {
                 number += 1;
@@ -246,6 +254,11 @@ fn is_markup(header: &StringRecord) -> bool {
         name.trim_start_matches(|letter: char| letter.is_whitespace() || letter == '\u{feff}')
             .starts_with(['<', '{', '['])
     })
+}
+
+/// Returns true if a name has a line break, which none has: a quote in the header is not closed.
+fn has_line_break(header: &StringRecord) -> bool {
+    header.iter().any(|name| name.contains(['\n', '\r']))
 }
 
 fn describe(error: impl std::fmt::Display, row: u64) -> InvalidResponse {
@@ -306,6 +319,14 @@ mod tests {
             }
             let found: Vec<&str> = rows.iter().map(|row| row["Name"].as_str()).collect();
             assert_eq!(found, names, "in pieces of {size}");
+        }
+    }
+
+    /// Found by fuzzing: all rows would be a part of the header.
+    #[test]
+    fn a_quote_of_the_header_that_is_not_closed_is_an_error() {
+        for body in ["Name,\"Number\na,1\n", "\"Name\r\n", "Name;\"Number\na\";1"] {
+            assert!(matches!(rows(body.as_bytes()), Err(InvalidResponse::Unexpected(NOT_CSV))), "{body}");
         }
     }
 

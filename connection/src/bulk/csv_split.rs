@@ -1,5 +1,7 @@
 //! Splits CSV into records while its bytes arrive.
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
 
 /// Maximum length of one record, in bytes. Bounds the memory for a record that never ends. Real
@@ -42,6 +44,7 @@ impl Place {
     /// Returns the place after `byte`.
     fn after(self, byte: u8, delimiter: u8) -> Self {
         match (self, byte) {
+            (Self::Begin | Self::Start | Self::AfterQuote, 0) => self,
             (Self::Quoted, b'"') => Self::AfterQuote,
             (Self::Quoted, _) | (Self::Begin | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
             // The CSV reader ends a record at a lone carriage return, too.
@@ -51,6 +54,23 @@ impl Place {
             _ => Self::Unquoted,
         }
     }
+}
+
+/// Returns complete records without the NULs that stand before or after the quotes of a cell.
+///
+/// Users reported them in results, also as a last line. There they are part of no value, and a NUL before a quote would make
+/// the quotes a part of the value. Within quotes a NUL is text. Unverified: that a real org sends them so.
+pub(crate) fn without_stray_nuls(csv: &[u8], delimiter: u8, is_begin: bool) -> Cow<'_, [u8]> {
+    if memchr::memchr(0, csv).is_none() {
+        return csv.into();
+    }
+    let mut place = if is_begin { Place::Begin } else { Place::Start };
+    let is_kept = |byte: &u8| {
+        let is_stray = *byte == 0 && matches!(place, Place::Begin | Place::Start | Place::AfterQuote);
+        place = place.after(*byte, delimiter);
+        !is_stray
+    };
+    csv.iter().copied().filter(is_kept).collect::<Vec<u8>>().into()
 }
 
 /// The error for a record that is longer than [`MAX_RECORD_BYTES`].

@@ -17,6 +17,7 @@ use crate::{
     oauth::{
         error::{InvalidTokenResponse, OAuthError},
         thin_response,
+        token_response::with_token_type,
     },
 };
 
@@ -84,7 +85,8 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
                 return Err(InvalidTokenResponse::Malformed.into());
             }
             let completed = if self.takes_thin { thin_response::complete(&received.body) } else { None };
-            let mut response = HttpResponse::new(completed.unwrap_or_else(|| received.body.to_vec()));
+            let mut response =
+                HttpResponse::new(completed.unwrap_or_else(|| with_token_type(&received.body).into_owned()));
             *response.headers_mut() = received.headers;
             Ok(response)
         })

@@ -10,7 +10,7 @@ use crate::{
         error::{InvalidTokenResponse, OAuthError},
         login_host::LoginHost,
         scopes::Scopes,
-        token_response::{TokenResponse, TokenResponseBody},
+        token_response::{TokenResponse, TokenResponseBody, with_token_type},
     },
     secret::Secret,
 };
@@ -173,8 +173,8 @@ impl OAuthClient {
         if !response.status.is_success() {
             return Err(OAuthError::from_response(&response));
         }
-        let body: TokenResponseBody =
-            serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
+        let body: TokenResponseBody = serde_json::from_slice(&with_token_type(&response.body))
+            .map_err(|_| InvalidTokenResponse::Malformed)?;
         Ok(TokenResponse::check(&body, &exchange.host, self.http().allowed_hosts(), &self.secrets(), None)?)
     }
 }

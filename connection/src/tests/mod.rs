@@ -25,9 +25,15 @@ mod misdirected;
 #[cfg(feature = "bulk")]
 mod one_meaning;
 mod pages;
+#[cfg(feature = "bulk")]
+mod recorded;
 mod records;
+#[cfg(feature = "bulk")]
+mod reference_queries;
 mod sending;
 mod service_token;
+#[cfg(feature = "bulk")]
+mod spellings;
 pub(crate) mod text;
 mod token_exchange;
 #[cfg(feature = "bulk")]

@@ -83,6 +83,13 @@ impl Tables {
         let is_parent = cx.schema.relationship(self.root, first).is_some();
         let mut parts = if value.contains('.') && !is_parent { self.parts(value) } else { whole() };
         let last = parts.pop().unwrap_or_default();
+        // Their parents are records of several objects, here of one.
+        let is_polymorphic = parts.last().is_some_and(|parent| {
+            ["Owner", "What", "Who"].iter().any(|name| parent.eq_ignore_ascii_case(name))
+        });
+        if is_polymorphic && last.eq_ignore_ascii_case("Type") {
+            return Err(ApiError::not_emulated("INVALID_FIELD", "the type of a polymorphic parent"));
+        }
         let (table, object) = self.walk(cx, &parts, *offset)?;
         let field = object.field(&last).ok_or_else(|| {
             error::at(

@@ -102,6 +102,23 @@ async fn a_valid_response_is_accepted() {
     assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
 }
 
+/// As recorded responses have it.
+#[tokio::test]
+async fn a_token_without_a_type_is_a_bearer_token() {
+    let without_type = |origin: &Url| {
+        let mut body = token_body(origin);
+        body.as_object_mut().unwrap().remove("token_type");
+        body
+    };
+    let tokens =
+        refresh(move |origin| Reply::json(200, format!("\n{}", without_type(origin)))).await.unwrap();
+    assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
+    for reply in ["{}", "{ }", "{\"token_type\":null}"] {
+        let error = refresh(move |_| Reply::json(200, reply)).await.unwrap_err();
+        assert!(matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::Malformed)), "{error:?}");
+    }
+}
+
 #[tokio::test]
 async fn malformed_content_is_a_lost_response() {
     let html = "Content-Type: text/html\r\n";

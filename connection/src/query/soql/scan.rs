@@ -64,7 +64,8 @@ fn split(soql: &str, quote: u8, touches: impl Fn(Option<u8>) -> bool) -> Result<
             b'/' if quote == b'\'' && comment_length(&soql[at..]).is_some() => {
                 at += comment_length(&soql[at..]).unwrap_or(1);
             }
-            b':' if quote == b'\'' && is_date_literal(soql, at) => at += 1,
+            // Not of the placeholder before it, whatever its name.
+            b':' if quote == b'\'' && is_date_literal(&soql[start..], at - start) => at += 1,
             b':' if bytes.get(at + 1).is_some_and(u8::is_ascii_digit) && touches(before(bytes, at)) => {
                 at += 1
             }
@@ -200,6 +201,8 @@ mod tests {
     fn an_ambiguous_colon_is_an_error() {
         for soql in [
             "D > LAST_N_DAYS:n",
+            // Found by fuzzing.
+            "D > :LAST_N_DAYS : 30",
             "A = : a",
             "A = :",
             "A = :1",
