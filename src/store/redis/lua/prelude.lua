@@ -18,6 +18,8 @@ local function owned_key(o) return P .. 'owned:' .. o end
 local function owner_key(owner) return P .. 'owner:' .. owner end
 local function owners_key(g) return P .. 'owners:' .. g end
 local OWNED = P .. 'allowned'
+-- How far a consumer of events is. Without a lifetime.
+local function position_key(c) return P .. 'position:' .. c end
 
 local function is(key, kind) return redis.call('TYPE', key).ok == kind end
 
