@@ -48,7 +48,8 @@ async fn a_position_is_moved_by_one_writer(store: &dyn Store, sample: &Sample) -
         expect(age < HOUR, "a position says when it was written")?;
         let repeated = must(store.compare_and_swap_position(expected, winner).await, PROMISE)?;
         expect(repeated == PositionSwap::Stored, "a write that took effect may be repeated")?;
-        let other = must(store.compare_and_swap_position(expected, position(key, version, "x")).await, PROMISE)?;
+        let other =
+            must(store.compare_and_swap_position(expected, position(key, version, "x")).await, PROMISE)?;
         expect(
             matches!(other, PositionSwap::Conflict(_)),
             "a position with the stored version and other bytes does not replace it",

@@ -28,18 +28,11 @@ pub(super) fn compare_and_swap<'a>(
         .bytes(next.sealed.as_bytes())
         .number(millis(next.updated_at));
     let key = next.key;
-    store.run(
-        Idempotency::Idempotent,
-        &script::COMPARE_AND_SWAP_POSITION,
-        arguments,
-        move |mut reply| {
-            Ok(match reply.word()?.as_str() {
-                "done" => PositionSwap::Stored,
-                "moved" => {
-                    PositionSwap::Conflict(reply.position(key)?.ok_or_else(|| corrupt("position"))?)
-                }
-                _ => PositionSwap::NotFound,
-            })
-        },
-    )
+    store.run(Idempotency::Idempotent, &script::COMPARE_AND_SWAP_POSITION, arguments, move |mut reply| {
+        Ok(match reply.word()?.as_str() {
+            "done" => PositionSwap::Stored,
+            "moved" => PositionSwap::Conflict(reply.position(key)?.ok_or_else(|| corrupt("position"))?),
+            _ => PositionSwap::NotFound,
+        })
+    })
 }
