@@ -9,9 +9,9 @@ use std::{
 };
 
 use actix_salesforce::store::{
-    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
-    OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
 };
 
 /// How the store behaves.
@@ -62,6 +62,11 @@ impl FailingStore {
     /// What is stored, whatever the mode.
     pub fn records(&self) -> &MemoryStore {
         &self.inner
+    }
+
+    /// The same, to be shared.
+    pub fn shared_records(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.inner)
     }
 
     /// How often a one-time value was to be taken.

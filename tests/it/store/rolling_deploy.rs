@@ -17,9 +17,10 @@ use crate::support::{
     settings_for,
 };
 use actix_salesforce::store::{
-    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
-    OwnedRecord, PositionRecord, PositionSwap, RedisStore, Sealed, SqlStore, Store, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, PositionRecord, PositionSwap, RedisStore, Sealed, SqlStore, Store, StoreFuture,
+    SwapOutcome,
 };
 use futures_util::{FutureExt as _, future::join_all};
 use salesforce_fake_org::FakeOrg;
