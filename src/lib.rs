@@ -6,6 +6,8 @@ mod base;
 mod builder;
 pub mod config;
 #[cfg(feature = "events")]
+pub mod consumer;
+#[cfg(feature = "events")]
 pub mod feed;
 mod grants;
 #[cfg(any(doc, doctest))]
@@ -63,6 +65,8 @@ pub mod admin {
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub use crate::grants::Timing;
+    #[cfg(feature = "events")]
+    pub use crate::grants::{ConsumerHealth, ConsumerProblem, ConsumerState};
     pub use crate::{
         grants::{
             GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth, StoreStatus,

@@ -13,9 +13,8 @@ use crate::{
     builder::SalesforceBuilder,
     config::{Config, ConfigError, Settings},
     grants::{
-        Admission, AppFunctions, Apps, Callback, CanvasError, Completed, Events, GrantHandle, GrantInfo,
-        GrantManager, GrantManagerConfig, Health, JobGrant, Lifetimes, LogInError, LoginInfo, NewLogin,
-        Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
+        Admission, AppFunctions, Apps, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig,
+        Health, JobGrant, Lifetimes, LoginInfo, Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
     web::{CallLimit, RuleState, WebFunctions},
@@ -23,10 +22,11 @@ use crate::{
 use salesforce_connection::{
     Client, Connection, Error, Result, UserRef,
     http::HttpError,
-    oauth::{LoginHost, OAuthApp, OAuthClient, SignedRequest, TokenResponse},
+    oauth::{LoginHost, OAuthApp, OAuthClient, TokenResponse},
     token::{ServiceUser, TokenSource},
 };
 
+mod finish_login;
 mod owners;
 #[cfg(feature = "test-util")]
 mod testing;
@@ -58,6 +58,9 @@ struct Inner {
     oauth: OAuthClient,
     client: Client,
     grants: Arc<GrantManager>,
+    /// Before the background thread, which they need until they have left.
+    #[cfg(feature = "events")]
+    consumers: crate::consumer::Consumers,
     background: BackgroundRuntime,
     clock: Clock,
     functions: WebFunctions,
@@ -243,7 +246,9 @@ impl Salesforce {
         Ok(self.grants().revoke_login(login.key).await?)
     }
 
-    /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most.
+    /// Waits until refreshes, token writes and logouts that are under way are stored, 22 seconds at most. Before that,
+    /// consumers of events finish the event at hand, store their position and let another process take over, within 7.5
+    /// seconds.
     ///
     /// Call it at the end of `main`, after the server has stopped. It covers the clones of this handle too: what is
     /// begun after it fails. A program that ends without it waits as long when the last handle is dropped and when the
@@ -261,6 +266,8 @@ impl Salesforce {
     /// # }
     /// ```
     pub async fn shutdown(self) {
+        #[cfg(feature = "events")]
+        self.inner.consumers.finish().await;
         self.inner.background.finish().await;
     }
 
@@ -281,7 +288,10 @@ impl Salesforce {
     #[doc(alias = "liveness")]
     #[doc(alias = "healthcheck")]
     pub async fn health(&self) -> Health {
-        self.grants().health().await
+        let health = self.grants().health().await;
+        #[cfg(feature = "events")]
+        let health = Health { consumers: self.inner.consumers.health(), ..health };
+        health
     }
 
     /// What access rules know of this process.
@@ -338,28 +348,6 @@ impl Salesforce {
     pub(crate) fn worker_client(&self) -> std::result::Result<Client, HttpError> {
         self.inner.client.with_separate_pool()
     }
-
-    /// Exchanges a code and stores the login, in a task that no request owns.
-    ///
-    /// A browser that disconnects meanwhile must not leave a used code and lost tokens. If the login's cookie is not
-    /// delivered by any response, the login is deleted.
-    pub(crate) async fn finish_login(
-        &self,
-        callback: Callback,
-    ) -> std::result::Result<Completed, LogInError> {
-        let grants = Arc::clone(&self.inner.grants);
-        self.inner.background.run(async move { grants.complete(callback).await }).await?
-    }
-
-    /// Makes a login of a signed request, as [`finish_login`](Self::finish_login) does of a code.
-    pub(crate) async fn finish_canvas_login(
-        &self,
-        request: SignedRequest,
-    ) -> std::result::Result<NewLogin, CanvasError> {
-        let grants = Arc::clone(&self.inner.grants);
-        let work = async move { grants.log_in_by_canvas(request).await };
-        self.inner.background.run(work).await.map_err(LogInError::from)?
-    }
 }
 
 /// Creates the handle from checked settings.
@@ -370,6 +358,7 @@ pub(crate) fn start(
     clock: Clock,
     admission: AppFunctions,
     functions: WebFunctions,
+    #[cfg(feature = "events")] consumers: Vec<crate::consumer::Consumer>,
 ) -> std::result::Result<Salesforce, Box<dyn std::error::Error + Send + Sync>> {
     let redirect_uris = settings.redirect_uris();
     if redirect_uris.len() > 1 {
@@ -399,7 +388,7 @@ pub(crate) fn start(
     let background = BackgroundRuntime::start_within(timing.shutdown)?;
     let grants = GrantManager::new(GrantManagerConfig {
         apps: Apps::new(background_oauth, previous),
-        store,
+        store: Arc::clone(&store),
         keys: settings.keys.clone(),
         background: background.spawner(),
         clock: clock.clone(),
@@ -427,11 +416,15 @@ pub(crate) fn start(
         let spawner = background.spawner();
         spawner.spawn(rotation::run(Arc::downgrade(&grants), spawner.clone()));
     }
+    #[cfg(feature = "events")]
+    let consumers = crate::consumer::start(consumers, &settings, &grants, &store, &client, &clock)?;
     let inner = Inner {
         settings,
         oauth,
         client,
         grants,
+        #[cfg(feature = "events")]
+        consumers,
         background,
         clock,
         functions,

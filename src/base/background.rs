@@ -105,6 +105,12 @@ impl BackgroundRuntime {
         self.spawner.clone()
     }
 
+    /// Asks the thread to stop, without waiting for it.
+    #[cfg(feature = "events")]
+    pub(crate) fn request_stop(&self) {
+        self.end.stopping.cancel();
+    }
+
     /// Stops the thread and waits until it has ended, for the same limited time, without blocking the caller's thread.
     pub(crate) async fn finish(&self) {
         self.end.stopping.cancel();

@@ -1,11 +1,11 @@
-//! Checks that imports between the layers point down only: feed, inbound, web, config, grants, store, base.
+//! Checks that imports between the layers point down only: feed, inbound, web, consumer, config, grants, store, base.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-const LAYERS: [&str; 7] = ["base", "store", "grants", "config", "web", "inbound", "feed"];
+const LAYERS: [&str; 8] = ["base", "store", "grants", "config", "consumer", "web", "inbound", "feed"];
 
 fn source_files(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();

@@ -52,10 +52,13 @@ pub(crate) enum Purpose {
     CanvasLogin,
     /// The page to which a silent login returns, in its `state`.
     SilentReturn,
+    /// How far a consumer of events is, in the store.
+    #[cfg_attr(not(feature = "events"), allow(dead_code, reason = "consumers need the feature"))]
+    Position,
 }
 
 impl Purpose {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Grant,
         Self::Login,
         Self::PendingLogin,
@@ -65,6 +68,7 @@ impl Purpose {
         Self::LogoutHandle,
         Self::CanvasLogin,
         Self::SilentReturn,
+        Self::Position,
     ];
 
     fn label(self) -> &'static str {
@@ -78,6 +82,7 @@ impl Purpose {
             Self::LogoutHandle => "actix-salesforce logout handle",
             Self::CanvasLogin => "actix-salesforce canvas login",
             Self::SilentReturn => "actix-salesforce silent return",
+            Self::Position => "actix-salesforce position",
         }
     }
 }

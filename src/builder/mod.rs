@@ -1,5 +1,7 @@
 //! [`SalesforceBuilder`]: settings in code.
 
+#[cfg(feature = "events")]
+mod consumers;
 mod functions;
 #[cfg(feature = "inbound")]
 mod inbound;
@@ -34,6 +36,8 @@ pub struct SalesforceBuilder {
     clock: Clock,
     web: WebFunctions,
     functions: AppFunctions,
+    #[cfg(feature = "events")]
+    consumers: Vec<crate::consumer::Consumer>,
 }
 
 impl fmt::Debug for SalesforceBuilder {
@@ -53,6 +57,8 @@ impl From<Config> for SalesforceBuilder {
             clock: Clock::system(),
             web: WebFunctions::default(),
             functions: AppFunctions::default(),
+            #[cfg(feature = "events")]
+            consumers: Vec::new(),
         }
     }
 }
@@ -344,15 +350,31 @@ impl SalesforceBuilder {
     /// # Errors
     /// Lists all missing and invalid settings, each with its fix.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
-        let Self { config, store, service, events, clock, functions, web } = self;
+        #[cfg(feature = "events")]
+        let consumers = self.consumers;
+        let Self { config, store, service, events, clock, functions, web, .. } = self;
         report_where_failures_go();
         let (config, unreadable) = with_files(config.without_surroundings()).await?;
         let (settings, location) = config.checked(store, unreadable)?;
         let paths = settings.paths.with_connect(web.connect.is_set());
         let settings = Settings { service: service.or(settings.service), paths, ..settings };
+        #[cfg(feature = "events")]
+        consumers::check(&consumers, &settings)?;
         let opened = location.open(&clock, Timing::of_process().store(), events.clone()).await;
         let store = opened.map_err(|error| ConfigError::new(vec![store_problem(&error)]))?;
-        start(settings, store, events, clock, functions, web).map_err(|error| {
+        #[cfg(feature = "events")]
+        consumers::check_store(&consumers, &*store).await?;
+        let started = start(
+            settings,
+            store,
+            events,
+            clock,
+            functions,
+            web,
+            #[cfg(feature = "events")]
+            consumers,
+        );
+        started.map_err(|error| {
             ConfigError::new(vec![ConfigProblem {
                 setting: "this machine",
                 hint: format!("could not be used: {error}"),

@@ -190,6 +190,8 @@ impl Config {
                     .map(|days| Duration::from_secs(u64::from(days) * 24 * 60 * 60)),
                 service,
                 api,
+                #[cfg(feature = "events")]
+                client_name: self.api.client_name.clone(),
                 #[cfg(feature = "inbound")]
                 inbound,
             }),

@@ -61,6 +61,9 @@ pub(crate) struct Settings {
     pub(crate) keep_alive: Option<Duration>,
     pub(crate) service: Option<ServiceUser>,
     pub(crate) api: ClientBuilder,
+    /// What this app's own changes of records are from.
+    #[cfg(feature = "events")]
+    pub(crate) client_name: Option<String>,
     #[cfg(feature = "inbound")]
     pub(crate) inbound: super::inbound::Inbound,
 }

@@ -33,6 +33,10 @@ pub struct Health {
     pub pending: PendingWork,
     /// The last time that a token could not be loaded or refreshed, since this process started.
     pub last_token_outage: Option<TokenOutage>,
+    /// The consumers of events of this process. A consumer that has stopped does not make the process unready: its pages
+    /// work. Watch [`ConsumerHealth::is_healthy`](super::ConsumerHealth::is_healthy). Feature `events`.
+    #[cfg(feature = "events")]
+    pub consumers: Vec<super::ConsumerHealth>,
 }
 
 impl Health {
@@ -114,7 +118,7 @@ pub enum OutageKind {
     Other,
 }
 
-fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).serialize(serializer)
 }
 
@@ -172,6 +176,8 @@ impl GrantManager {
                 logouts: self.pending_logouts.len(),
             },
             last_token_outage: self.last_outage.get(),
+            #[cfg(feature = "events")]
+            consumers: Vec::new(),
         }
     }
 

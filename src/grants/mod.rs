@@ -14,6 +14,8 @@ mod broken;
 mod browser_logout;
 mod callback;
 mod canvas;
+#[cfg(feature = "events")]
+mod consumer_health;
 mod end_retries;
 mod entry;
 mod error;
@@ -55,6 +57,10 @@ mod timing;
 mod tokens;
 mod undo_login;
 
+#[cfg(feature = "events")]
+pub(crate) use self::consumer_health::LAG_WARNING;
+#[cfg(feature = "events")]
+pub use self::consumer_health::{ConsumerHealth, ConsumerProblem, ConsumerState};
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::NotNow;
 #[cfg(feature = "test-util")]

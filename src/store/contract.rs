@@ -17,9 +17,10 @@ use std::{
 use futures_util::future::join_all;
 
 use super::{
-    AppKey, ConnectionName, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    AppKey, ConnectionName, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
     GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginProof, LoginRecord, OneTimeKey, OwnedFilter,
-    OwnedKey, OwnedRecord, Owner, OwnerKey, Sealed, Store, StoreError, SwapOutcome,
+    OwnedKey, OwnedRecord, Owner, OwnerKey, PositionRecord, PositionSwap, Sealed, Store, StoreError,
+    SwapOutcome,
 };
 use crate::base::random;
 use salesforce_connection::{OrgId, Secret, UserId, UserRef};
@@ -57,6 +58,7 @@ impl std::error::Error for Violation {
 mod apps;
 mod broken;
 mod owners;
+mod positions;
 
 type Checked = Result<(), Violation>;
 
@@ -82,6 +84,7 @@ pub async fn check(store: Arc<dyn Store>) -> Checked {
     a_value_is_used_once(store).await?;
     a_lease_has_one_holder(store).await?;
     owners::check(store).await?;
+    positions::check(store).await?;
     apps::apps_leave_each_other_alone(store).await
 }
 

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
 use super::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-    Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
 };
 use crate::base::{error_chain::ErrorChain, lock::lock};
 
@@ -249,5 +249,17 @@ impl Store for DeadlineStore {
 
     fn release_lease<'a>(&'a self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'a, ()> {
         self.call("release_lease", self.store.release_lease(name, holder))
+    }
+
+    fn load_position<'a>(&'a self, key: ConsumerKey) -> StoreFuture<'a, Option<PositionRecord>> {
+        self.call("load_position", self.store.load_position(key))
+    }
+
+    fn compare_and_swap_position<'a>(
+        &'a self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'a, PositionSwap> {
+        self.call("compare_and_swap_position", self.store.compare_and_swap_position(expected, next))
     }
 }

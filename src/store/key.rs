@@ -8,6 +8,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::ConsumerKey;
 use crate::base::hex::digits;
 use salesforce_connection::{InvalidId, Secret, UserRef};
 
@@ -207,17 +208,19 @@ pub enum LeaseName {
     Handling(OneTimeKey),
     /// What Salesforce sent under this id was handled.
     Handled(OneTimeKey),
+    /// The right to run this consumer of events.
+    Consumer(ConsumerKey),
 }
 
 impl LeaseName {
-    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet, and for what Salesforce
-    /// sent.
+    /// Returns the grant that the lease concerns; `None` for a login that is not complete yet, for what Salesforce sent,
+    /// and for a consumer.
     pub fn grant(&self) -> Option<GrantKey> {
         match self {
             Self::Refresh(key) | Self::Recheck(key) | Self::InFlight(key, _) | Self::RetrySlot(key, _) => {
                 Some(*key)
             }
-            Self::Login(_) | Self::Handling(_) | Self::Handled(_) => None,
+            Self::Login(_) | Self::Handling(_) | Self::Handled(_) | Self::Consumer(_) => None,
         }
     }
 }
@@ -233,17 +236,18 @@ impl fmt::Display for LeaseName {
             Self::Recheck(key) => {
                 hashed(b"grant checked", *key, GrantVersion { epoch: 0, revision: 0 }).fmt(f)
             }
-            Self::Login(state) => labelled("login:", state, f),
-            Self::Handling(id) => labelled("handling:", id, f),
-            Self::Handled(id) => labelled("handled:", id, f),
+            Self::Login(state) => labelled("login:", &state.0, f),
+            Self::Handling(id) => labelled("handling:", &id.0, f),
+            Self::Handled(id) => labelled("handled:", &id.0, f),
+            Self::Consumer(key) => labelled("consumer:", key.as_bytes(), f),
         }
     }
 }
 
-fn labelled(label: &str, key: &OneTimeKey, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+fn labelled(label: &str, key: &[u8; 32], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     f.write_str(label)?;
     // Half of the hash: 128 bits cannot be guessed, and the key stays short.
-    digits(&key.0[..16]).try_for_each(|digit| f.write_char(digit))
+    digits(&key[..16]).try_for_each(|digit| f.write_char(digit))
 }
 
 fn hashed(label: &[u8], key: GrantKey, version: GrantVersion) -> GrantKey {
@@ -302,5 +306,9 @@ mod tests {
         assert!(names.iter().all(|name| name.grant() == Some(key())));
         let serialized = serde_json::to_string(&version).unwrap();
         assert_eq!(serialized, r#"{"lineage":7,"revision":3}"#);
+        let org = key().user().organization_id;
+        let consumer = LeaseName::Consumer(ConsumerKey::new("crm-sync", org, "/data/ChangeEvents"));
+        assert_eq!(consumer.to_string(), "consumer:faf9fe8390d6d6898d19602aa3338a1b");
+        assert_eq!(consumer.grant(), None);
     }
 }

@@ -10,9 +10,10 @@ use std::{
 use futures_util::FutureExt as _;
 
 use super::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-    Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
+    TOMBSTONE,
 };
 use crate::base::{clock::Clock, lock::lock};
 
@@ -48,6 +49,7 @@ struct State {
     once: HashMap<OneTimeKey, Instant>,
     once_by_age: BTreeMap<(Instant, OneTimeKey), ()>,
     leases: HashMap<LeaseName, (LeaseHolder, Instant)>,
+    positions: HashMap<ConsumerKey, PositionRecord>,
     changes: u32,
 }
 
@@ -402,46 +404,31 @@ impl Store for MemoryStore {
             Ok(())
         })
     }
+
+    fn load_position(&self, key: ConsumerKey) -> StoreFuture<'_, Option<PositionRecord>> {
+        self.with(|state, _| Ok(state.positions.get(&key).cloned()))
+    }
+
+    fn compare_and_swap_position(
+        &self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'_, PositionSwap> {
+        self.with(move |state, _| {
+            Ok(match state.positions.get(&next.key) {
+                Some(stored) if stored.version == next.version && stored.sealed == next.sealed => {
+                    PositionSwap::Stored
+                }
+                Some(stored) if Some(stored.version) != expected => PositionSwap::Conflict(stored.clone()),
+                None if expected.is_some() => PositionSwap::NotFound,
+                _ => {
+                    state.positions.insert(next.key, next);
+                    PositionSwap::Stored
+                }
+            })
+        })
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    };
-
-    use super::*;
-    use crate::store::AppKey;
-    use salesforce_connection::{Secret, UserRef};
-
-    /// Setting the wall clock back by an hour does not lengthen a lease or a one-time value, and setting it forward does
-    /// not shorten one.
-    #[tokio::test]
-    async fn leases_and_one_time_values_do_not_follow_the_wall_clock() {
-        const SHORT: Duration = Duration::from_millis(50);
-        let back = Arc::new(AtomicBool::new(false));
-        let is_back = Arc::clone(&back);
-        let store = MemoryStore::with_clock(Clock::manual(move || match is_back.load(Ordering::SeqCst) {
-            true => SystemTime::now() - Duration::from_secs(3_600),
-            false => SystemTime::now(),
-        }));
-        let key = GrantKey::new(
-            AppKey::from_client_id("app"),
-            UserRef::new("00D000000000001EAA".parse().unwrap(), "005000000000001AAA".parse().unwrap()),
-        );
-        let name = LeaseName::Refresh(key);
-        let once = OneTimeKey::from_secret(&Secret::new("state"));
-        assert!(store.acquire_lease(name, LeaseHolder(1), SHORT).await.unwrap());
-        assert!(store.consume_once(once, SHORT).await.unwrap());
-        back.store(true, Ordering::SeqCst);
-        assert!(!store.acquire_lease(name, LeaseHolder(2), SHORT).await.unwrap());
-        assert!(!store.consume_once(once, SHORT).await.unwrap());
-        tokio::time::sleep(SHORT * 2).await;
-        assert!(store.acquire_lease(name, LeaseHolder(2), SHORT * 100).await.unwrap());
-        assert!(store.consume_once(once, SHORT * 100).await.unwrap());
-        back.store(false, Ordering::SeqCst);
-        assert!(!store.acquire_lease(name, LeaseHolder(3), SHORT).await.unwrap());
-        assert!(!store.consume_once(once, SHORT).await.unwrap());
-    }
-}
+mod tests;

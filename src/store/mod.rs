@@ -1,10 +1,11 @@
-//! Where grants and logins are stored.
+//! Where grants, logins and positions of consumers are stored.
 //!
 //! A [`Store`] holds three kinds of records. A *grant* is what Salesforce gave for one (app, organization, user): its
 //! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
 //! stored under a hash of the id that the browser holds. An *owned connection* is a user of the app itself that may use a
-//! grant. A grant lives while a login or an owner uses it. Every operation is atomic. The contract suite
-//! (`store::contract`, feature `test-util`) checks a store against the documentation of its operations.
+//! grant. A grant lives while a login or an owner uses it. Besides, a store may hold the *positions* of consumers of events.
+//! Every operation is atomic. The contract suite (`store::contract`, feature `test-util`) checks a store against the
+//! documentation of its operations.
 //!
 //! # A store of the app's own
 //!
@@ -19,6 +20,7 @@
 //! | a refresh | [`acquire_lease`](Store::acquire_lease), [`load_grant`](Store::load_grant), [`compare_and_swap_grant`](Store::compare_and_swap_grant), [`delete_grant`](Store::delete_grant), [`break_grant`](Store::break_grant), [`release_lease`](Store::release_lease) |
 //! | tokens without a browser | [`put_grant`](Store::put_grant) |
 //! | connections of the app's own users | [`connect_owner`](Store::connect_owner), [`load_owned`](Store::load_owned), [`disconnect_owner`](Store::disconnect_owner), [`list_owned`](Store::list_owned), [`reseal_owned`](Store::reseal_owned) |
+//! | consumers of events; optional | [`load_position`](Store::load_position), [`compare_and_swap_position`](Store::compare_and_swap_position) |
 //! | operators | [`list_logins`](Store::list_logins), [`list_grants`](Store::list_grants) |
 
 #[cfg(any(test, feature = "test-util"))]
@@ -30,6 +32,7 @@ mod key;
 mod login_proof;
 mod memory;
 mod owner;
+mod position;
 mod record;
 #[cfg(feature = "redis")]
 mod redis;
@@ -55,6 +58,7 @@ pub use self::{
         ConnectedOwner, ConnectionName, DisconnectedOwner, InvalidOwner, OwnedFilter, OwnedKey, OwnedRecord,
         Owner, OwnerKey,
     },
+    position::{ConsumerKey, PositionRecord, PositionSwap},
     record::{GrantRecord, LoginRecord, Sealed},
 };
 
@@ -221,6 +225,34 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Releases the lease `name` if `holder` has it.
     fn release_lease<'a>(&'a self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'a, ()>;
+
+    /// Returns the position of a consumer of events; `None` if none is stored.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsupported`] if this store has no positions, which is the default: consumers are refused at the start
+    /// then. [`StoreError::Corrupt`] if the record is unreadable.
+    fn load_position<'a>(&'a self, key: ConsumerKey) -> StoreFuture<'a, Option<PositionRecord>> {
+        let _ = key;
+        Box::pin(std::future::ready(Err(StoreError::Unsupported("positions of consumers"))))
+    }
+
+    /// Replaces the position of the same key with `next` if the stored record still has the version `expected`; `None`: if
+    /// there is no record.
+    ///
+    /// So a process that was paused never moves a position back. Returns [`PositionSwap::Stored`] too if the very same
+    /// record (equal `version` and equal `sealed`) is already stored, so that a caller whose response was lost can repeat
+    /// the operation. A record never expires, and is never deleted.
+    ///
+    /// # Errors
+    /// As [`load_position`](Self::load_position).
+    fn compare_and_swap_position<'a>(
+        &'a self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'a, PositionSwap> {
+        let _ = (expected, next);
+        Box::pin(std::future::ready(Err(StoreError::Unsupported("positions of consumers"))))
+    }
 }
 
 /// Which records to list.
@@ -285,6 +317,9 @@ pub enum StoreError {
     /// A stored record is unreadable. The user counts as logged out, and the browser keeps its cookie.
     #[error("a stored record is unreadable")]
     Corrupt(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store does not implement an optional operation. Use another store.
+    #[error("this store does not implement {0}: use memory, SQLite, Postgres or Redis, or implement them")]
+    Unsupported(&'static str),
 }
 
 crate::base::error_chain::debug_as_display!(StoreError);

@@ -74,6 +74,10 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("sign of life", &[("src/feed/stream.rs", "KEEP_ALIVE_INTERVAL")]),
     ("an event is sent if", &[("src/feed/stream.rs", "LOGIN_MAX_AGE")]),
     ("a stream goes on during an outage", &[("src/feed/stream.rs", "OUTAGE_PATIENCE")]),
+    ("lease of a consumer", &[(CONSUMER, "lease_lifetime"), (CONSUMER, "renew_interval"), (CONSUMER, "give_up_after")]),
+    ("a process on standby", &[(CONSUMER, "poll_interval")]),
+    ("the position is written", &[(CONSUMER, "write_interval"), (CONSUMER, "write_events"), (CONSUMER, "idle_write_interval")]),
+    ("end of the process: the handler", &[(CONSUMER, "handler_at_end"), (CONSUMER, "shutdown")]),
     ("an interrupted feed", &[("src/feed/upstream.rs", "FIRST_PAUSE"), ("src/feed/upstream.rs", "LONGEST_PAUSE")]),
     ("one operation of the SQLite", &[("src/store/runtime.rs", "CALL_TIMEOUT")]),
     ("one operation of a store that the app brings", &[(TIMING, "store_call")]),
@@ -90,6 +94,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("memory store: expired records", &[("src/store/memory.rs", "SWEEP_EVERY")]),
 ];
 const TIMING: &str = "src/grants/timing.rs";
+const CONSUMER: &str = "src/consumer/timing.rs";
 const RETRY: &str = "connection/src/request/retry.rs";
 const BREAKER: &str = "connection/src/request/circuit_breaker.rs";
 const JWKS: &str = "connection/src/oauth/jwks.rs";

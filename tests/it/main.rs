@@ -103,6 +103,15 @@ mod store {
     mod stored_records;
 }
 
+/// Durable consumers of events.
+#[cfg(all(feature = "events", feature = "test-util"))]
+mod consumer {
+    mod delivery;
+    mod former;
+    mod scene;
+    mod trouble;
+}
+
 /// The methods of a connection.
 mod api {
     mod allowed_hosts;

@@ -10,6 +10,8 @@ mod accounts_example;
 mod accounts_pages;
 mod browser;
 mod choices_browser;
+#[cfg(all(feature = "events", feature = "redis", feature = "sqlite", feature = "postgres"))]
+mod consumer;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod faults;
 mod field_browser;

@@ -201,3 +201,24 @@ async fn pages_are_in_german_and_in_the_design_of_the_app() {
     let name = org.user(ADA).display_name().to_owned();
     assert_eq!(home.body, format!("Guten Tag, {name}!"), "{home:?}");
 }
+
+#[cfg(feature = "events")]
+#[actix_web::test]
+async fn a_durable_consumer_starts_with_the_app_and_ends_with_it() {
+    let org = FakeOrg::builder().execution_user(ADA).change_events(&["Account"]).start().await.unwrap();
+    let (instance, events) = (org.instance_url(), org.pubsub().endpoint());
+    let more = [("SALESFORCE_SERVICE_URL", &*instance), ("SALESFORCE_PUBSUB_URL", &*events)];
+    let mut example = Example::with("127.0.0.1", free_port(), "consumer", &org, &more).await;
+    let state = async || {
+        let page = Client::new().fetch(&example.url("/ready")).await;
+        page.json()["consumers"][0]["state"].as_str().unwrap().to_owned()
+    };
+    for _ in 0..200 {
+        if state().await == "running" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(state().await, "running");
+    assert!(example.terminate().await.success());
+}

@@ -9,9 +9,9 @@ use std::{
 };
 
 use actix_salesforce::store::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
-    OwnedRecord, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
 };
 
 /// How the store behaves.
@@ -62,6 +62,11 @@ impl FailingStore {
     /// What is stored, whatever the mode.
     pub fn records(&self) -> &MemoryStore {
         &self.inner
+    }
+
+    /// The same, to be shared.
+    pub fn shared_records(&self) -> Arc<MemoryStore> {
+        Arc::clone(&self.inner)
     }
 
     /// How often a one-time value was to be taken.
@@ -267,5 +272,17 @@ impl Store for FailingStore {
 
     fn release_lease<'a>(&'a self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'a, ()> {
         self.guard(false, move || self.inner.release_lease(name, holder))
+    }
+
+    fn load_position<'a>(&'a self, key: ConsumerKey) -> StoreFuture<'a, Option<PositionRecord>> {
+        self.guard(false, move || self.inner.load_position(key))
+    }
+
+    fn compare_and_swap_position<'a>(
+        &'a self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'a, PositionSwap> {
+        self.guard(true, move || self.inner.compare_and_swap_position(expected, next))
     }
 }

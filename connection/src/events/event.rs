@@ -179,3 +179,15 @@ pub struct Delivery<E> {
     /// change events.
     pub id: Option<String>,
 }
+
+impl Delivery<RawEvent> {
+    /// Reads the event into a type. The rest stays as it is.
+    ///
+    /// # Errors
+    /// If its data does not fit the type.
+    pub fn decode<E: Event>(&self) -> Result<Delivery<E>, DecodeError> {
+        let Self { event, header, position, id } = self;
+        let event = event.decode()?;
+        Ok(Delivery { event, header: header.clone(), position: position.clone(), id: id.clone() })
+    }
+}

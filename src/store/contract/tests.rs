@@ -34,6 +34,10 @@ enum Defect {
     KeepsNothing,
     MovesAndKeepsNothing,
     EndsAnyConnection,
+    MovesPositionsBlindly,
+    RefusesRepeatedWrite,
+    MakesMissingPosition,
+    LeasesOneConsumer,
 }
 
 /// The memory store with one defect.
@@ -278,6 +282,12 @@ impl Store for Broken {
         if self.1 == Defect::SharedLease {
             return Box::pin(async { Ok(true) });
         }
+        let name = match name {
+            LeaseName::Consumer(_) if self.1 == Defect::LeasesOneConsumer => {
+                LeaseName::Consumer(ConsumerKey::from_bytes([0; 32]))
+            }
+            name => name,
+        };
         self.0.acquire_lease(name, holder, lifetime)
     }
 
@@ -291,6 +301,77 @@ impl Store for Broken {
             self.0.release_lease(name, holder).await
         })
     }
+
+    fn load_position(&self, key: ConsumerKey) -> StoreFuture<'_, Option<PositionRecord>> {
+        self.0.load_position(key)
+    }
+
+    fn compare_and_swap_position(
+        &self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'_, PositionSwap> {
+        Box::pin(async move {
+            let stored = self.0.load_position(next.key).await?;
+            match self.1 {
+                Defect::MovesPositionsBlindly => {
+                    let version = stored.map(|stored| stored.version);
+                    self.0.compare_and_swap_position(version, next).await
+                }
+                Defect::RefusesRepeatedWrite if stored.as_ref() == Some(&next) => {
+                    Ok(PositionSwap::Conflict(next))
+                }
+                Defect::MakesMissingPosition if stored.is_none() => {
+                    self.0.compare_and_swap_position(None, next).await
+                }
+                _ => self.0.compare_and_swap_position(expected, next).await,
+            }
+        })
+    }
+}
+
+/// A store from before there were positions.
+#[derive(Debug)]
+struct Former(MemoryStore);
+
+macro_rules! delegate {
+    ($($name:ident($($argument:ident: $kind:ty),*) -> $result:ty;)*) => {
+        impl Store for Former {
+            $(fn $name(&self, $($argument: $kind),*) -> StoreFuture<'_, $result> {
+                self.0.$name($($argument),*)
+            })*
+        }
+    };
+}
+
+delegate! {
+    create_login(key: LoginKey, login: LoginRecord, grant: GrantRecord) -> Option<GrantRecord>;
+    load_login(key: LoginKey) -> Option<(LoginRecord, GrantRecord)>;
+    touch_login(key: LoginKey, last_used_at: SystemTime, expires_at: SystemTime) -> bool;
+    delete_login(key: LoginKey) -> DeletedLogin;
+    put_grant(grant: GrantRecord) -> Option<GrantRecord>;
+    load_grant(key: GrantKey) -> Option<GrantRecord>;
+    compare_and_swap_grant(expected: GrantVersion, next: GrantRecord) -> SwapOutcome;
+    delete_grant(key: GrantKey, expected: Option<GrantVersion>) -> Option<GrantRecord>;
+    break_grant(expected: GrantVersion, broken: GrantRecord) -> bool;
+    connect_owner(owned: OwnedRecord, grant: GrantRecord, keep_unused: Duration) -> ConnectedOwner;
+    load_owned(key: OwnedKey) -> Option<(OwnedRecord, Option<GrantRecord>)>;
+    disconnect_owner(key: OwnedKey, expected: Sealed, keep_unused: Duration) -> DisconnectedOwner;
+    list_owned(filter: OwnedFilter) -> Vec<OwnedRecord>;
+    reseal_owned(key: OwnedKey, expected: Sealed, next: Sealed) -> bool;
+    list_logins(filter: GrantFilter) -> Vec<(LoginKey, LoginRecord)>;
+    list_grants(filter: GrantFilter) -> Vec<GrantRecord>;
+    consume_once(once: OneTimeKey, lifetime: Duration) -> bool;
+    acquire_lease(name: LeaseName, holder: LeaseHolder, lifetime: Duration) -> bool;
+    release_lease(name: LeaseName, holder: LeaseHolder) -> ();
+}
+
+#[tokio::test]
+async fn a_store_from_before_positions_compiles_and_passes() {
+    let former = Former(MemoryStore::new());
+    let position = former.load_position(ConsumerKey::from_bytes([0; 32])).await;
+    assert!(matches!(position, Err(StoreError::Unsupported(_))), "{position:?}");
+    check(Arc::new(former)).await.unwrap();
 }
 
 #[tokio::test]
@@ -328,6 +409,10 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::KeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
         (Defect::EndsAnyConnection, "a connection is ended only if it is the expected one"),
         (Defect::MovesAndKeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
+        (Defect::MovesPositionsBlindly, "one of many writers moves a position"),
+        (Defect::RefusesRepeatedWrite, "a write that took effect may be repeated"),
+        (Defect::MakesMissingPosition, "a position that is absent is not replaced"),
+        (Defect::LeasesOneConsumer, "consumers leave each other's positions and leases alone"),
     ] {
         match check(Arc::new(Broken(MemoryStore::new(), defect))).await {
             Err(Violation::Violated(broken)) => assert_eq!(broken, promise, "{defect:?}"),

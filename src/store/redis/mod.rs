@@ -5,8 +5,8 @@
 //! grant in one step, so all keys have one hash tag and live on one server. One server is enough for the logins of an
 //! app.
 //!
-//! Each operation is one script. Every key has a lifetime, set from durations, so the clocks of the machines and of Redis
-//! need not agree. A login's key is the hash of the id that the browser holds, so a reader of the database cannot act as
+//! Each operation is one script. Every key but the position of a consumer has a lifetime, set from durations, so the clocks
+//! of the machines and of Redis need not agree. A login's key is the hash of the id that the browser holds, so a reader of the database cannot act as
 //! a user, and tokens are sealed. A logout deletes the grant, and a refresh replaces only the version that it started
 //! from: a deleted grant stays deleted.
 //!
@@ -22,6 +22,7 @@ mod key_names;
 mod known_login;
 mod login_cache;
 mod owners;
+mod positions;
 mod reader;
 mod reply;
 mod resp;
@@ -44,9 +45,10 @@ use self::{
     script::Script,
 };
 use super::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-    Store, StoreError, StoreFuture, SwapOutcome, TOMBSTONE,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
+    TOMBSTONE,
     encoding::{hex, holder_text, millis, proof_text, version_text, whole_millis},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
@@ -390,6 +392,18 @@ impl Store for RedisStore {
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         let arguments = Arguments::of(name.to_string()).text(holder_text(holder));
         self.run(Idempotency::Idempotent, &script::RELEASE_LEASE, arguments, |_| Ok(()))
+    }
+
+    fn load_position(&self, key: ConsumerKey) -> StoreFuture<'_, Option<PositionRecord>> {
+        positions::load(self, key)
+    }
+
+    fn compare_and_swap_position(
+        &self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'_, PositionSwap> {
+        positions::compare_and_swap(self, expected, &next)
     }
 }
 

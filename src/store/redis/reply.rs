@@ -3,7 +3,8 @@
 use std::{time::SystemTime, vec::IntoIter};
 
 use super::super::{
-    DisconnectedOwner, GrantKey, GrantRecord, LoginKey, LoginRecord, OwnedRecord, Sealed, StoreError,
+    ConsumerKey, DisconnectedOwner, GrantKey, GrantRecord, LoginKey, LoginRecord, OwnedRecord,
+    PositionRecord, Sealed, StoreError,
     encoding::{corrupt, grant_key, login_key, owned_key, owner_key, proof, time, version},
 };
 #[derive(Debug)]
@@ -79,6 +80,14 @@ impl Reply {
             connected_at: moment(connected, "connected")?,
             expires_at: moment(expires, "expires")?,
         }))
+    }
+
+    /// Returns the position of this consumer, or `None` at the end.
+    pub(super) fn position(&mut self, key: ConsumerKey) -> Result<Option<PositionRecord>, StoreError> {
+        let Some([version, sealed, updated]) = self.take()? else { return Ok(None) };
+        let version = text(version, "version")?.parse().map_err(|_| corrupt("version"))?;
+        let (sealed, updated_at) = (Sealed::from_bytes(sealed), moment(updated, "updated")?);
+        Ok(Some(PositionRecord { key, version, sealed, updated_at }))
     }
 
     /// Returns the next login, or `None` at the end.

@@ -72,4 +72,6 @@ scripts! {
     ACQUIRE_LEASE = "lua/acquire_lease.lua";
     RELEASE_LEASE = "lua/release_lease.lua";
     CONSUME_ONCE = "lua/consume_once.lua";
+    LOAD_POSITION = "lua/load_position.lua";
+    COMPARE_AND_SWAP_POSITION = "lua/compare_and_swap_position.lua";
 }

@@ -11,6 +11,7 @@ mod database;
 #[cfg(feature = "sqlite")]
 mod group_commit;
 mod owners;
+mod positions;
 mod records;
 mod schema;
 mod session;
@@ -28,15 +29,15 @@ use std::{
 use self::{
     database::Database,
     records::{
-        current, filter_values, grant_columns, grant_of, insert_tombstone, login_columns, previous, put,
-        read_all, read_grant, read_login, remove, sweep,
+        current, grant_columns, grant_of, insert_tombstone, login_columns, previous, put, read_grant,
+        read_login, remove, sweep,
     },
     session::{Value, is_busy},
 };
 use super::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-    Store, StoreError, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey,
+    OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
     encoding::{grant_key, hex, holder_text, millis, proof_text, whole_millis},
     runtime::{LISTING_TIMEOUT, StoreRuntime},
 };
@@ -379,30 +380,11 @@ impl Store for SqlStore {
     }
 
     fn list_logins(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<(LoginKey, LoginRecord)>> {
-        let database = Arc::clone(&self.database);
-        self.runtime.within(LISTING_TIMEOUT, async move {
-            let sql = concat!(
-                "SELECT ",
-                login_columns!(),
-                " FROM actix_salesforce_logins l JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
-                 WHERE l.expires > {now} AND g.expires > {now} \
-                 AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
-            );
-            Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_login))
-        })
+        self.runtime.within(LISTING_TIMEOUT, records::list_logins(Arc::clone(&self.database), filter))
     }
 
     fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
-        let database = Arc::clone(&self.database);
-        self.runtime.within(LISTING_TIMEOUT, async move {
-            let sql = concat!(
-                "SELECT ",
-                grant_columns!(),
-                " FROM actix_salesforce_grants g \
-                 WHERE g.expires > {now} AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
-            );
-            Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_grant))
-        })
+        self.runtime.within(LISTING_TIMEOUT, records::list_grants(Arc::clone(&self.database), filter))
     }
 
     fn consume_once(&self, once: OneTimeKey, lifetime: Duration) -> StoreFuture<'_, bool> {
@@ -443,5 +425,17 @@ impl Store for SqlStore {
                 .await
                 .map(drop)
         })
+    }
+
+    fn load_position(&self, key: ConsumerKey) -> StoreFuture<'_, Option<PositionRecord>> {
+        self.call(move |database| positions::load(database, key))
+    }
+
+    fn compare_and_swap_position(
+        &self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'_, PositionSwap> {
+        self.call(move |database| positions::compare_and_swap(database, expected, next))
     }
 }

@@ -1,5 +1,7 @@
 //! Reads records from rows, and has the statements that several operations share.
 
+use std::sync::Arc;
+
 use super::{
     super::{
         GrantFilter, GrantRecord, LoginKey, LoginRecord, Sealed, StoreError, TOMBSTONE,
@@ -156,4 +158,31 @@ pub(super) fn filter_values(filter: GrantFilter) -> [Value; 2] {
         GrantFilter::Org(org) => [org.to_string().into(), "".into()],
         GrantFilter::All => ["".into(), "".into()],
     }
+}
+
+pub(super) async fn list_logins(
+    database: Arc<Database>,
+    filter: GrantFilter,
+) -> Result<Vec<(LoginKey, LoginRecord)>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        login_columns!(),
+        " FROM actix_salesforce_logins l JOIN actix_salesforce_grants g ON g.grant_key = l.grant_key \
+         WHERE l.expires > {now} AND g.expires > {now} \
+         AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
+    );
+    Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_login))
+}
+
+pub(super) async fn list_grants(
+    database: Arc<Database>,
+    filter: GrantFilter,
+) -> Result<Vec<GrantRecord>, StoreError> {
+    let sql = concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM actix_salesforce_grants g \
+         WHERE g.expires > {now} AND ($1 = '' OR g.org = $1) AND ($2 = '' OR g.person = $2)"
+    );
+    Ok(read_all(database.rows(sql, filter_values(filter)).await?, read_grant))
 }

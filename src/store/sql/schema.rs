@@ -3,7 +3,7 @@
 use super::{super::StoreError, database::Database, transaction::Transaction};
 
 /// Each entry is one migration, run once. Never change a released one: add another.
-const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS, OWNERS];
+const MIGRATIONS: &[&[&str]] = &[FIRST, PROOFS, OWNERS, POSITIONS];
 
 /// Logins are bound to their ids.
 const PROOFS: &[&str] = &["ALTER TABLE actix_salesforce_logins ADD COLUMN proof TEXT NOT NULL DEFAULT ''"];
@@ -25,6 +25,14 @@ const OWNERS: &[&str] = &[
     "CREATE INDEX actix_salesforce_owned_org ON actix_salesforce_owned (org, person)",
     "CREATE INDEX actix_salesforce_owned_expires ON actix_salesforce_owned (expires)",
 ];
+
+/// Consumers of events store how far they are. A position never expires.
+const POSITIONS: &[&str] = &["CREATE TABLE actix_salesforce_positions (
+        consumer_key TEXT PRIMARY KEY,
+        version BIGINT NOT NULL,
+        sealed {bytes} NOT NULL,
+        updated BIGINT NOT NULL
+    )"];
 
 const FIRST: &[&str] = &[
     "CREATE TABLE actix_salesforce_grants (

@@ -17,9 +17,10 @@ use crate::support::{
     settings_for,
 };
 use actix_salesforce::store::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
-    OwnedRecord, RedisStore, Sealed, SqlStore, Store, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, PositionRecord, PositionSwap, RedisStore, Sealed, SqlStore, Store, StoreFuture,
+    SwapOutcome,
 };
 use futures_util::{FutureExt as _, future::join_all};
 use salesforce_fake_org::FakeOrg;
@@ -189,6 +190,18 @@ impl Store for NewerVersion {
 
     fn release_lease<'a>(&'a self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'a, ()> {
         self.0.release_lease(name, holder)
+    }
+
+    fn load_position<'a>(&'a self, key: ConsumerKey) -> StoreFuture<'a, Option<PositionRecord>> {
+        self.0.load_position(key)
+    }
+
+    fn compare_and_swap_position<'a>(
+        &'a self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'a, PositionSwap> {
+        self.0.compare_and_swap_position(expected, next)
     }
 }
 

@@ -14,9 +14,10 @@ use crate::support::servers::{Folder, Postgres, Redis};
 use actix_salesforce::{
     Salesforce, Secret,
     store::{
-        ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-        LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey, OwnedRecord,
-        RedisStore, Sealed, SqlStore, Store, StoreError, StoreFuture, SwapOutcome, contract,
+        ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+        GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, OneTimeKey, OwnedFilter, OwnedKey,
+        OwnedRecord, PositionRecord, PositionSwap, RedisStore, Sealed, SqlStore, Store, StoreError,
+        StoreFuture, SwapOutcome, contract,
     },
 };
 
@@ -183,6 +184,16 @@ impl Store for Both {
     }
     fn release_lease(&self, name: LeaseName, holder: LeaseHolder) -> StoreFuture<'_, ()> {
         self.next().release_lease(name, holder)
+    }
+    fn load_position(&self, key: ConsumerKey) -> StoreFuture<'_, Option<PositionRecord>> {
+        self.next().load_position(key)
+    }
+    fn compare_and_swap_position(
+        &self,
+        expected: Option<u64>,
+        next: PositionRecord,
+    ) -> StoreFuture<'_, PositionSwap> {
+        self.next().compare_and_swap_position(expected, next)
     }
 }
 

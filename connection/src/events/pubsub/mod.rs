@@ -99,14 +99,9 @@ impl Connection {
 
 /// Reads an event into the caller's type.
 fn decode<E: Event>(delivery: Delivery<RawEvent>) -> Result<Delivery<E>> {
-    let Delivery { event, header, position, id } = delivery;
-    match E::decode(&event) {
-        Ok(event) => Ok(Delivery { event, header, position, id }),
-        Err(error) => Err(PubSubError::Undecodable {
-            schema_id: event.schema_id().to_owned(),
-            position,
-            source: Box::new(error),
-        }
-        .into()),
-    }
+    delivery.decode().map_err(|error| {
+        let schema_id = delivery.event.schema_id().to_owned();
+        let Delivery { position, .. } = delivery;
+        PubSubError::Undecodable { schema_id, position, source: Box::new(error) }.into()
+    })
 }

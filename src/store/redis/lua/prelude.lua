@@ -21,6 +21,8 @@ local OWNED = P .. 'allowned'
 local function lease_key(name) return P .. 'lease:' .. name end
 -- Marks what may happen once.
 local function once_key(name) return P .. 'once:' .. name end
+-- How far a consumer of events is. Without a lifetime.
+local function position_key(c) return P .. 'position:' .. c end
 
 local function is(key, kind) return redis.call('TYPE', key).ok == kind end
 

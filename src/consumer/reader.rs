@@ -1,0 +1,299 @@
+//! [`Reader`]: takes the events of a term one after the other, and hands each to its handler until it is done with.
+
+use std::{convert::Infallible, error::Error as StdError, sync::Arc, time::Duration};
+
+use salesforce_connection::{
+    Connection, Error,
+    events::{DecodeError, Delivery, Position, PubSubError, RawEvent, StartFrom, Subscription},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Consumer,
+    handler::HandlerError,
+    policy::{LostPosition, OnFailure, Resync, UndecodableEvent},
+    progress::Progress,
+    status::{Outcome, Status},
+    term::Place,
+};
+use crate::{base::error_chain::ErrorChain, grants::ConsumerProblem};
+
+/// How often it is looked whether a stream is open yet, before the records are read again.
+const OPENING_PACE: Duration = Duration::from_millis(20);
+
+/// Why a reader ended.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// It was asked to, between two events.
+    Stopped,
+    /// The position is lost, and the policy says to stop.
+    LostPosition,
+    /// The subscription ended with an error that waiting does not cure.
+    Failed(Error),
+}
+
+/// Reads the events of one term.
+pub(super) struct Reader {
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) connection: Connection,
+    /// What this app's own changes are from.
+    pub(super) client_name: Option<String>,
+    pub(super) status: Arc<Status>,
+    pub(super) progress: Progress,
+    /// Asks it to end between two events.
+    pub(super) stopping: CancellationToken,
+}
+
+/// A subscription to read.
+struct Opened {
+    events: Subscription<RawEvent>,
+    /// How often a stream was opened with the latest event, without a loss.
+    known_gaps: u64,
+    /// What was taken off it already.
+    first: Option<Item>,
+}
+
+type Item = Result<Option<Delivery<RawEvent>>, Error>;
+
+/// What to do after a subscription.
+enum Next {
+    End(Ended),
+    /// Subscribe again from there.
+    Again(StartFrom),
+    /// Read the records again.
+    Resync,
+}
+
+impl Reader {
+    /// Reads events from this place on.
+    pub(super) async fn run(self, place: Place<Position>) -> Ended {
+        match self.try_run(place).await {
+            Err(ended) => ended,
+        }
+    }
+
+    async fn try_run(&self, place: Place<Position>) -> Result<Infallible, Ended> {
+        let mut last = place.event.clone();
+        let mut next = Next::Again(self.start(place).await?);
+        loop {
+            let opened = match next {
+                Next::End(ended) => return Err(ended),
+                Next::Again(start) => {
+                    // A stream that starts with the latest event for the first time misses nothing.
+                    let known_gaps = u64::from(start == StartFrom::Latest);
+                    Opened { events: self.subscribe(start), known_gaps, first: None }
+                }
+                Next::Resync => match &self.consumer.lost_position {
+                    LostPosition::Resync(resync) => self.resync(resync).await?,
+                    _ => return Err(Ended::LostPosition),
+                },
+            };
+            next = self.read(opened, &mut last).await;
+        }
+    }
+
+    fn subscribe(&self, start: StartFrom) -> Subscription<RawEvent> {
+        self.connection.subscribe(self.consumer.topic.clone(), start)
+    }
+
+    /// Returns where to start: after the stored position, or the one that the app has.
+    async fn start(&self, place: Place<Position>) -> Result<StartFrom, Ended> {
+        let stored = place.at.map(StartFrom::After).unwrap_or_else(|| self.consumer.start.clone());
+        let Some(resume) = &self.consumer.resume else { return Ok(stored) };
+        let own = self.until_it_works("the function of `resume_from` failed", || resume.call()).await?;
+        Ok(match own {
+            // The store's is the same, or later if the topic was quiet since.
+            own if own == place.event => stored,
+            Some(own) => StartFrom::After(own),
+            None => self.consumer.start.clone(),
+        })
+    }
+
+    /// Reads a subscription to its end.
+    async fn read(&self, opened: Opened, last: &mut Option<Position>) -> Next {
+        let Opened { mut events, mut known_gaps, mut first } = opened;
+        let patience = self.consumer.timing.write_interval;
+        loop {
+            if self.stopping.is_cancelled() {
+                return Next::End(Ended::Stopped);
+            }
+            let item = match first.take() {
+                Some(item) => Ok(item),
+                None => tokio::select! {
+                    biased;
+                    () = self.stopping.cancelled() => return Next::End(Ended::Stopped),
+                    item = tokio::time::timeout(patience, events.try_next()) => item,
+                },
+            };
+            let gaps = events.openings_at_latest();
+            if gaps > known_gaps {
+                known_gaps = gaps;
+                if let LostPosition::Resync(_) = self.consumer.lost_position {
+                    return Next::Resync;
+                }
+                tracing::warn!(
+                    consumer = self.consumer.name,
+                    "the stream of events was lost before its first position: events of a moment may be missing"
+                );
+            }
+            match item {
+                Err(_quiet) => {
+                    if events.openings() > 0 {
+                        self.status.caught_up();
+                    }
+                    if let Some(position) = events.position() {
+                        self.progress.passed(position, last.clone());
+                    }
+                }
+                Ok(Ok(Some(delivery))) => {
+                    let position = delivery.position.clone();
+                    if let Err(ended) = self.handle(delivery).await {
+                        return Next::End(ended);
+                    }
+                    *last = Some(position.clone());
+                    self.progress.handled(position);
+                }
+                Ok(Err(Error::Events(error))) => match error {
+                    PubSubError::Undecodable { schema_id, position, source, .. } => {
+                        *last = Some(position.clone());
+                        self.undecodable(None, schema_id, position.clone(), *source);
+                        self.progress.handled(position);
+                    }
+                    error @ PubSubError::LostPosition(_) => return self.lost(&error),
+                    error => return Next::End(Ended::Failed(error.into())),
+                },
+                Ok(Err(error)) => return Next::End(Ended::Failed(error)),
+                // A subscription ends with an error.
+                Ok(Ok(None)) => return Next::End(Ended::Failed(Error::LoginRequired)),
+            }
+        }
+    }
+
+    fn lost(&self, error: &PubSubError) -> Next {
+        let (consumer, policy) = (&self.consumer.name, &self.consumer.lost_position);
+        tracing::error!(%consumer, %error, ?policy, "the position of a consumer is lost: events were missed");
+        match policy {
+            LostPosition::Stop => Next::End(Ended::LostPosition),
+            LostPosition::Earliest => Next::Again(StartFrom::Earliest),
+            LostPosition::Latest => Next::Again(StartFrom::Latest),
+            LostPosition::Resync(_) => Next::Resync,
+        }
+    }
+
+    /// Opens a stream with the latest event, then reads the records: no change falls between the two.
+    async fn resync(&self, resync: &Resync) -> Result<Opened, Ended> {
+        let mut events = self.subscribe(StartFrom::Latest);
+        let mut first = None;
+        while first.is_none() && events.openings() == 0 {
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Err(Ended::Stopped),
+                item = tokio::time::timeout(OPENING_PACE, events.try_next()) => first = item.ok(),
+            }
+        }
+        let known_gaps = events.openings_at_latest();
+        let read_again = || resync.call(self.connection.clone());
+        self.until_it_works("reading the records again failed", read_again).await?;
+        Ok(Opened { events, known_gaps, first })
+    }
+
+    /// Calls a function of the app until it works.
+    async fn until_it_works<T, F>(&self, what: &'static str, function: impl Fn() -> F) -> Result<T, Ended>
+    where
+        F: Future<Output = Result<T, Box<dyn StdError + Send + Sync>>>,
+    {
+        let mut failures = 0;
+        loop {
+            let called = tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Err(Ended::Stopped),
+                called = function() => called,
+            };
+            match called {
+                Ok(value) => return Ok(value),
+                Err(error) => {
+                    let error = ErrorChain(&*error);
+                    tracing::error!(consumer = self.consumer.name, %error, "{what}; it is called again");
+                }
+            }
+            self.status.troubled(ConsumerProblem::Handler);
+            self.pause(failures).await?;
+            failures += 1;
+        }
+    }
+
+    /// Waits before the next try of what failed so often.
+    async fn pause(&self, failures: u32) -> Result<(), Ended> {
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => Err(Ended::Stopped),
+            () = tokio::time::sleep(self.consumer.timing.handler_waits.wait(failures, 20)) => Ok(()),
+        }
+    }
+
+    /// Hands an event to its handler until it is done with.
+    async fn handle(&self, delivery: Delivery<RawEvent>) -> Result<(), Ended> {
+        self.status.begin(delivery.header.as_ref().map(|header| header.committed_at));
+        let is_own = delivery.header.as_ref().is_some_and(|header| {
+            let client = self.client_name.as_deref().filter(|_| self.consumer.ignores_own_changes);
+            client.is_some_and(|client| header.is_from(client))
+        });
+        if is_own {
+            self.status.done(Outcome::PassedOver);
+            return Ok(());
+        }
+        let mut failures = 0;
+        loop {
+            let Some(handled) = self.consumer.handlers.handle(&delivery, &self.connection).await else {
+                self.status.done(Outcome::PassedOver);
+                return Ok(());
+            };
+            let error = match handled {
+                Ok(()) => {
+                    self.status.done(Outcome::Handled);
+                    return Ok(());
+                }
+                Err(HandlerError::Undecodable(error)) => {
+                    let (event, position) = (&delivery.event, delivery.position.clone());
+                    let name = Some(event.name().to_owned());
+                    self.undecodable(name, event.schema_id().to_owned(), position, error);
+                    return Ok(());
+                }
+                Err(HandlerError::Failed(error)) => error,
+            };
+            failures += 1;
+            let skips = matches!(self.consumer.on_failure, OnFailure::Skip { after } if failures >= after);
+            self.report(&delivery, &*error, failures, skips);
+            drop(error);
+            if skips {
+                self.status.done(Outcome::Skipped);
+                return Ok(());
+            }
+            self.status.blocked();
+            self.pause(failures - 1).await?;
+        }
+    }
+
+    fn report(&self, delivery: &Delivery<RawEvent>, error: &dyn StdError, failures: u32, skips: bool) {
+        let (consumer, event) = (&self.consumer.name, delivery.event.name());
+        let (position, error) = (&delivery.position, ErrorChain(error));
+        if skips {
+            tracing::error!(%consumer, event, %position, failures, %error, "an event is skipped: its handler failed");
+        } else {
+            tracing::warn!(%consumer, event, %position, failures, %error, "a handler failed, and is called again");
+        }
+    }
+
+    fn undecodable(&self, name: Option<String>, schema_id: String, position: Position, error: DecodeError) {
+        let consumer = &self.consumer.name;
+        tracing::warn!(%consumer, name, schema_id, %position, %error, "an event cannot be read, and is passed over");
+        if let Some(function) = &self.consumer.on_undecodable {
+            let event = UndecodableEvent { name, schema_id, position, error };
+            let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| function(&event)));
+            if called.is_err() {
+                tracing::error!(%consumer, "the function of `on_undecodable` panicked");
+            }
+        }
+        self.status.done(Outcome::Undecodable);
+    }
+}
