@@ -31,6 +31,7 @@ mod login {
     mod login_hosts;
     mod responses;
     mod return_targets;
+    mod sandboxes;
     mod set_up;
     mod silent;
     mod tls;
