@@ -74,6 +74,7 @@ mod rules {
     mod guarded_app;
     mod permissions;
     mod refused;
+    mod unreadable;
 }
 
 /// Stores that work, and stores that do not.
