@@ -29,6 +29,7 @@ mod login {
     mod flow;
     mod hostile_requests;
     mod login_hosts;
+    mod own_pages;
     mod responses;
     mod return_targets;
     mod sandboxes;
