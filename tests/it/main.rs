@@ -30,11 +30,13 @@ mod login {
     mod hostile_requests;
     mod login_hosts;
     mod own_pages;
+    mod refused;
     mod responses;
     mod return_targets;
     mod sandboxes;
     mod set_up;
     mod silent;
+    mod site;
     mod tls;
     mod written_targets;
 }
@@ -60,6 +62,7 @@ mod session {
 
 /// Connections of the app's own users.
 mod owners {
+    mod admission;
     mod app;
     mod attacks;
     #[cfg(feature = "sqlite")]
