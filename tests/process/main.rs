@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts_admin;
+mod accounts_axe;
 mod accounts_example;
 mod accounts_pages;
 mod browser;
