@@ -31,5 +31,6 @@ mod request_pages;
 #[cfg(feature = "sqlite")]
 mod shutdown;
 mod small_examples;
+mod tenants;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod wait;
