@@ -23,6 +23,8 @@ mod forward_proxy;
 mod frames;
 #[cfg(feature = "events")]
 mod live;
+#[cfg(feature = "sqlite")]
+mod my_domain;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
