@@ -7,7 +7,7 @@ mod support;
 
 use actix_salesforce::{
     Config, SalesforceUser,
-    pages::{ActionKind, HtmlPage, LoginFailure, LoginPage, PageKind, RequestFailure},
+    pages::{HtmlPage, LoginFailure, LoginPage, PageKind, PageTexts, RequestFailure},
 };
 use actix_web::{App, HttpServer, Responder, get};
 
@@ -18,7 +18,7 @@ const STYLE: &str = "\
               background: none; color: #8a1538; font: inherit; text-decoration: none; cursor: pointer }";
 
 /// The title and a paragraph in German.
-fn texts(kind: &PageKind) -> (&'static str, &'static str) {
+fn message(kind: &PageKind) -> (&'static str, &'static str) {
     match kind {
         PageKind::LoginFailed(failure) => match failure {
             LoginFailure::Denied { code: Some("access_denied"), .. } => {
@@ -39,10 +39,40 @@ fn texts(kind: &PageKind) -> (&'static str, &'static str) {
             _ => ("Die Anmeldung ist nicht gelungen", "Bitte versuchen Sie es gleich noch einmal."),
         },
         PageKind::LoginRequired { .. } => ("Sie sind nicht angemeldet", "Bitte melden Sie sich zuerst an."),
+        PageKind::FreshLoginRequired { .. } => (
+            "Bitte melden Sie sich noch einmal an",
+            "Hierfür muss Ihre Anmeldung jünger sein. Es wurde noch nichts getan.",
+        ),
+        PageKind::ChooseHost(_) => ("Wo melden Sie sich an?", "Wählen Sie das Salesforce Ihres Benutzers."),
+        PageKind::ChooseOrg(_) => {
+            ("Ihre Organisationen", "Die Anwendung arbeitet in der aktuellen Organisation.")
+        }
+        PageKind::AddOrg => (
+            "Eine Organisation hinzufügen?",
+            "Sie melden sich noch einmal bei Salesforce an. Ihre anderen Anmeldungen bleiben bestehen.",
+        ),
+        PageKind::OrgLoginRequired(_) => (
+            "Eine Organisation fehlt",
+            "Hierfür müssen Sie auch in einer anderen Organisation angemeldet sein.",
+        ),
+        PageKind::ConfirmConnect { .. } => {
+            ("Salesforce verbinden?", "Sie melden sich bei Salesforce an und kommen hierher zurück.")
+        }
+        PageKind::OpenInWindow => (
+            "Bitte öffnen Sie die Anwendung in einem Fenster",
+            "Die Anmeldung von Salesforce wird innerhalb einer anderen Seite nicht angezeigt.",
+        ),
         PageKind::ConfirmLogout => ("Abmelden?", "Bei Salesforce selbst bleiben Sie angemeldet."),
         PageKind::CrossOriginLogout => {
             ("Sie wurden nicht abgemeldet", "Die Anfrage kam von einer fremden Seite.")
         }
+        PageKind::CrossOriginOrgs | PageKind::CrossOriginRequest => {
+            ("Es wurde nichts geändert", "Die Anfrage kam von einer fremden Seite.")
+        }
+        PageKind::OtherLogin => (
+            "Diese Seite ist nicht mehr aktuell",
+            "Inzwischen ist ein anderer Benutzer angemeldet. Bitte öffnen Sie die Seite noch einmal.",
+        ),
         PageKind::NotAllowed { .. } => {
             ("Kein Zugriff", "Sie sind angemeldet, dürfen dies aber nicht benutzen.")
         }
@@ -61,36 +91,67 @@ fn texts(kind: &PageKind) -> (&'static str, &'static str) {
     }
 }
 
-fn label(action: ActionKind) -> &'static str {
-    match action {
-        ActionKind::TryAgain => "Noch einmal versuchen",
-        ActionKind::LogIn => "Anmelden",
-        ActionKind::LogOut => "Abmelden",
-        ActionKind::StayLoggedIn => "Angemeldet bleiben",
-        _ => "Zur Startseite",
+/// All texts of a page in German. Those of buttons and choices are changed, so that a new one is in English rather than wrong.
+fn texts(page: &LoginPage) -> PageTexts {
+    let (title, paragraph) = message(page.kind());
+    let mut texts = page.texts();
+    (texts.title, texts.paragraphs) = (title.into(), vec![paragraph.into()]);
+    texts.language = "de".into();
+    texts.code_label = "Fehlercode".into();
+    texts.reference_label = "Kennzeichen".into();
+    let labels = &mut texts.labels;
+    for (label, german) in [
+        (&mut labels.try_again, "Noch einmal versuchen"),
+        (&mut labels.start_page, "Zur Startseite"),
+        (&mut labels.log_in, "Anmelden"),
+        (&mut labels.log_out, "Abmelden"),
+        (&mut labels.stay_logged_in, "Angemeldet bleiben"),
+        (&mut labels.other_user, "Als anderer Benutzer anmelden"),
+        (&mut labels.choose_host, "Wählen, wo Sie sich anmelden"),
+        (&mut labels.add_org, "Organisation hinzufügen"),
+        (&mut labels.switch_org, "Dorthin wechseln"),
+        (&mut labels.drop_org, "Dort abmelden"),
+        (&mut labels.connect, "Salesforce verbinden"),
+        (&mut labels.log_out_everywhere, "In allen Browsern abmelden"),
+        (&mut labels.log_out_of_salesforce, "Auch von Salesforce abmelden"),
+        (&mut texts.choices.hosts, "Anmelden bei"),
+        (&mut texts.choices.production, "Produktion"),
+        (&mut texts.choices.my_domain, "Ihre My Domain"),
+        (&mut texts.choices.my_domain_hint, "Name oder Adresse, etwa acme oder acme.my.salesforce.com"),
+        (&mut texts.choices.current, "aktuell"),
+    ] {
+        *label = german.into();
     }
+    texts
 }
 
 /// A page of the app's own design. `text` escapes; `style` also allows the style sheet in the content security policy.
 fn german(page: &LoginPage) -> HtmlPage {
-    let (title, paragraph) = texts(page.kind());
+    let texts = texts(page);
     let mut html = HtmlPage::new()
         .markup("<!doctype html><html lang=\"de\"><head><meta charset=\"utf-8\"><title>")
-        .text(title)
+        .text(&texts.title)
         .markup("</title>")
         .style(STYLE)
-        .markup("</head><body><h1>")
-        .text(title)
-        .markup("</h1><p>")
-        .text(paragraph)
-        .markup("</p>");
-    if let Some(code) = page.salesforce_code() {
-        html = html.markup("<p>Fehlercode: <code>").text(code).markup("</code></p>");
+        .markup("</head><body><main><h1>")
+        .text(&texts.title)
+        .markup("</h1>");
+    for paragraph in &texts.paragraphs {
+        html = html.markup("<p>").text(paragraph).markup("</p>");
     }
+    for (label, value) in
+        [(&texts.code_label, page.salesforce_code()), (&texts.reference_label, page.reference())]
+    {
+        if let Some(value) = value {
+            html = html.markup("<p>").text(label).markup(": <code>").text(value).markup("</code></p>");
+        }
+    }
+    // Login hosts and orgs to choose from, on the pages that have them.
+    html = html.choices(page, &texts);
     for action in page.actions() {
-        html = html.action(action, label(action.kind()));
+        html = html.action(action, texts.labels.get(action.kind()));
     }
-    html.markup("</body></html>")
+    html.markup("</main></body></html>")
 }
 
 #[get("/")]

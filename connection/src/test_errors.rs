@@ -71,6 +71,10 @@ pub fn all() -> Vec<Error> {
         InvalidRequest::TooManyCalls { limit: 25 }.into(),
     ];
     all.extend("00D000000000001EAA".parse().map(Error::OrgLoginRequired));
+    if let (Ok(org), Ok(user)) = ("00D000000000001EAA".parse(), "005000000000001AAA".parse()) {
+        let within = std::time::Duration::from_secs(300);
+        all.push(Error::fresh_login_required(crate::UserRef::new(org, user), within, None));
+    }
     all.extend(broken);
     all
 }

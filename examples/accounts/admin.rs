@@ -65,7 +65,9 @@ async fn overview(
     let grants = grants_table(&salesforce, &seen, mine).await?;
     let reconnect = reconnect_table(&salesforce, mine).await?;
     let body = format!(
-        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p>{chart}</div>\
+        "<div class=\"card\"><p>API calls in 24 hours: <strong>{}</strong></p>{chart}\
+         <p class=\"soft\">The chart, and when a refresh token was replaced, are what this process has seen since it \
+         started. Each process of the app shows its own.</p></div>\
          <h2>Logins</h2><div class=\"wide\"><table id=\"logins\"><tr><th scope=\"col\">Login</th><th scope=\"col\">Made</th>\
          <th scope=\"col\">Last seen</th><th scope=\"col\">End it</th></tr>{rows}</table></div>\
          {grants}{reconnect}\
@@ -114,14 +116,16 @@ async fn reconnect_table(salesforce: &Salesforce, seen: GrantFilter) -> actix_sa
         let Some(broken) = grant.needs_reconnecting else { continue };
         let login = broken.login_path.unwrap_or_default();
         rows.push_str(&format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td><a href=\"{}\">Log in again</a></td></tr>",
-            html::escape(grant.user_id.as_str()),
+            "<tr><td>{user}</td><td>{}</td><td>{}</td><td><a href=\"{}\">Log in again</a></td><td>\
+             <form method=\"post\" action=\"/admin/grants/{user}/revoke\">\
+             <button class=\"danger\" aria-label=\"Remove the connection of {user}\">Remove</button></form></td></tr>",
             html::escape(broken.reason.or(broken.code).as_deref().unwrap_or("refused by Salesforce")),
             ago(broken.since),
             html::escape(&format!(
                 "{login}{}return_to=%2Fadmin%2F",
                 if login.contains('?') { '&' } else { '?' }
-            ))
+            )),
+            user = html::escape(grant.user_id.as_str()),
         ));
     }
     if rows.is_empty() {
@@ -129,7 +133,7 @@ async fn reconnect_table(salesforce: &Salesforce, seen: GrantFilter) -> actix_sa
     }
     Ok(format!(
         "<h2>Needs reconnecting</h2><div class=\"wide\"><table id=\"broken\"><tr><th scope=\"col\">User</th><th scope=\"col\">Reason</th>\
-         <th scope=\"col\">Since</th><th scope=\"col\">Reconnect</th></tr>\
+         <th scope=\"col\">Since</th><th scope=\"col\">Reconnect</th><th scope=\"col\">Remove it</th></tr>\
          {rows}</table></div>"
     ))
 }

@@ -119,5 +119,7 @@ impl Error for Trouble {}
 fn authority(url: &str) -> Result<String, Box<dyn Error>> {
     let url = url::Url::parse(url)?;
     let host = url.host_str().ok_or("the public URL has no host")?;
+    // Browsers look these names up on this machine; the system may not.
+    let host = if host.ends_with(".localhost") { "127.0.0.1" } else { host };
     Ok(format!("{host}:{}", url.port_or_known_default().unwrap_or(80)))
 }

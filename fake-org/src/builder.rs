@@ -28,6 +28,7 @@ pub struct Builder {
     organization_id: Option<String>,
     auto_approve: bool,
     tls: bool,
+    my_domain: Option<String>,
     pub(crate) app: App,
     pub(crate) settings: Settings,
     sample: Sample,
@@ -44,6 +45,7 @@ impl Default for Builder {
             organization_id: None,
             auto_approve: false,
             tls: false,
+            my_domain: None,
             app: App::default(),
             settings: Settings::default(),
             sample: Sample::default(),
@@ -100,6 +102,13 @@ impl Builder {
     pub fn tls(mut self, on: bool) -> Self {
         self.tls = on;
         self
+    }
+
+    /// Calls the instance host `https://NAME.my.salesforce.com`, the org's My Domain, with TLS. It still listens on this
+    /// machine, at the [instance port](Self::instance_port): requests come through a proxy that leads this name there.
+    pub fn my_domain(mut self, name: &str) -> Self {
+        self.my_domain = Some(name.to_owned());
+        self.tls(true)
     }
 
     /// Signs in the first user without any page, until [`FakeOrg::sign_out`]; after that, users who log in by
@@ -265,12 +274,16 @@ impl Builder {
             0 => after(2)?,
             port => listen(port)?,
         };
-        let tls =
-            self.tls.then(Tls::new).transpose().map_err(|error| StartError::Option(error.to_string()))?;
+        let my_domain = self.my_domain.map(|name| format!("{name}.my.salesforce.com"));
+        let tls = self.tls.then(|| Tls::new(my_domain.as_deref())).transpose();
+        let tls = tls.map_err(|error| StartError::Option(error.to_string()))?;
         let scheme = if tls.is_some() { "https" } else { "http" };
         let origins = Origins {
             login: format!("{scheme}://{printed}:{login_port}"),
-            instance: format!("{scheme}://{printed}:{instance_port}"),
+            instance: match &my_domain {
+                Some(name) => format!("https://{name}"),
+                None => format!("{scheme}://{printed}:{instance_port}"),
+            },
             moved_instance: format!("{scheme}://{printed}:{moved_port}"),
             has_moved: false,
         };

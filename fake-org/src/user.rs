@@ -28,8 +28,10 @@ pub struct User {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Rights {
-    /// The name of the profile. Only users of [`ADMINISTRATOR`] may read permission sets and their assignments.
+    /// The name of the profile.
     pub(crate) profile: String,
+    /// Whether the user has "View Setup and Configuration". `None`: users of [`ADMINISTRATOR`] have it.
+    pub(crate) view_setup: Option<bool>,
     /// `user_type` of identity and userinfo.
     pub(crate) user_type: String,
     /// The custom permissions that this user has besides those of all users.
@@ -49,10 +51,20 @@ impl Default for Rights {
     fn default() -> Self {
         Self {
             profile: ADMINISTRATOR.into(),
+            view_setup: None,
             user_type: "STANDARD".into(),
             custom_permissions: Vec::new(),
             granted: Granted::default(),
         }
+    }
+}
+
+#[cfg(feature = "embedded")]
+impl Rights {
+    /// Whether the user may read permission sets and their assignments (OBJ: PermissionSetAssignment, "Special Access
+    /// Rules").
+    pub(crate) fn may_view_setup(&self) -> bool {
+        self.view_setup.unwrap_or(self.profile == ADMINISTRATOR)
     }
 }
 

@@ -23,6 +23,9 @@ pub(crate) struct UserAccess {
     /// As the identity writes it: `STANDARD`, `POWER_PARTNER`, `CSN_ONLY`.
     #[serde(default)]
     user_type: Option<String>,
+    /// "View Setup and Configuration". By default the users of the profile `System Administrator` have it.
+    #[serde(default)]
+    view_setup: Option<bool>,
     #[serde(default)]
     custom_permissions: Option<Vec<String>>,
     /// The names of all permission sets that the user has; made if missing.
@@ -144,6 +147,7 @@ impl Org {
             let rights = &mut user.rights;
             access.profile.clone_into_some(&mut rights.profile);
             access.user_type.clone_into_some(&mut rights.user_type);
+            rights.view_setup = access.view_setup.or(rights.view_setup);
             access.custom_permissions.clone_into_some(&mut rights.custom_permissions);
             if access.permission_sets.is_some() {
                 rights.granted = granted;
@@ -173,8 +177,10 @@ impl<T: Clone> CloneIntoSome<T> for Option<T> {
 impl Builder {
     /// What a user may do, as far as an app can ask: `{"profile":"Standard User","user_type":"POWER_PARTNER",
     /// "custom_permissions":["Export"],"permission_sets":["Billing"]}`. What is not named stays; profile and permission
-    /// sets are made if missing. Only users with the profile `System Administrator`, the default, may read permission
-    /// sets and their assignments.
+    /// sets are made if missing.
+    ///
+    /// Permission sets and their assignments exist for users with "View Setup and Configuration" only. Those with the
+    /// profile `System Administrator`, the default, have it; `"view_setup":true` gives it to others, `false` takes it.
     ///
     /// A permission set may grant objects and fields: `{"name":"Sales","objects":{"Account":"edit","Contact":"read"},
     /// "fields":{"Account.Phone":"read"}}`. That restricts users with the profile `Minimum Access - Salesforce`, who may do

@@ -74,7 +74,7 @@ impl Config {
             }
         };
 
-        let loopback = public_url.as_ref().is_some_and(is_loopback);
+        let loopback = public_url.as_ref().is_some_and(is_on_this_machine);
         let keys = check.keys(self.keys.as_ref(), loopback, durable_store);
         let public_path = public_url.as_ref().map_or("", |url| url.path().trim_end_matches('/'));
         let mut paths = check.paths(&self.routes, public_path);
@@ -237,14 +237,16 @@ impl Check {
 
     fn public_url(&mut self, text: &str) -> Option<Url> {
         let fix = "give the URL that browsers use for this app: https://host[:port], with a path only if a proxy serves \
-                   the app below it and strips it (plain http for 127.0.0.1, [::1] and localhost only)";
+                   the app below it and strips it (plain http for 127.0.0.1, [::1], localhost and names below it only)";
         let url = Url::parse(text.trim()).ok().filter(|url| {
             let mut origin = url.clone();
             origin.set_path("");
             is_bare_origin(&origin) && is_plain_path(url.path().trim_end_matches('/'))
         });
         match url {
-            Some(mut url) if url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url)) => {
+            Some(mut url)
+                if url.scheme() == "https" || (url.scheme() == "http" && is_on_this_machine(&url)) =>
+            {
                 // `/app` and `/app/` are one place.
                 let path = url.path().trim_end_matches('/').to_owned();
                 url.set_path(&path);
@@ -416,4 +418,10 @@ fn is_plain_path(path: &str) -> bool {
             && !path.contains("//")
             && !path.split('/').any(|segment| segment == "." || segment == "..")
             && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)))
+}
+
+/// Returns whether a browser finds the app on its own machine. Browsers look the names below `localhost` up there (RFC 6761
+/// section 6.3); this crate sends nothing to the public URL.
+fn is_on_this_machine(public_url: &Url) -> bool {
+    is_loopback(public_url) || public_url.host_str().is_some_and(|host| host.ends_with(".localhost"))
 }

@@ -57,6 +57,19 @@ impl Settings {
         LoginLinks::of(self).map(|links| links.to(host, return_to))
     }
 
+    /// Returns the link to Salesforce's login page at the host with this URL, for a user with this name.
+    pub(crate) fn fresh_login_link(&self, host: &str, username: Option<&str>) -> Option<String> {
+        let host = self.offered_host(host)?;
+        let login = self.login_link(&host, None)?;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.append_pair("prompt", "login");
+        if let Some(username) = username {
+            query.append_pair("login_hint", username);
+        }
+        let separator = if login.contains('?') { '&' } else { '?' };
+        Some(format!("{login}{separator}{}", query.finish()))
+    }
+
     /// Returns what `?host=` of the login route calls this host.
     pub(crate) fn host_name<'a>(&'a self, host: &'a LoginHost) -> &'a str {
         host_name(&self.hosts, host)

@@ -7,7 +7,7 @@
 use super::{GrantManager, canvas::canvas_key};
 use crate::store::{AppKey, GrantKey};
 use salesforce_connection::{
-    Secret,
+    Secret, UserRef,
     oauth::{OAuthApp, OAuthClient, OAuthError},
 };
 
@@ -82,6 +82,19 @@ impl Apps {
     /// Returns the client with the credentials of this name; `None` if the settings do not have them (any more).
     pub(super) fn get(&self, app: AppKey) -> Option<&OAuthClient> {
         self.all().find(|known| known.key == app || known.canvas == app).map(|known| &known.client)
+    }
+}
+
+impl GrantManager {
+    /// Returns the keys that grants of this user can have: one for each of the app's credentials, and one each for signed
+    /// requests.
+    pub(crate) fn grant_keys(&self, user: UserRef) -> Vec<GrantKey> {
+        self.config
+            .apps
+            .all()
+            .flat_map(|app| [app.key, app.canvas])
+            .map(|app| GrantKey::new(app, user))
+            .collect()
     }
 }
 

@@ -118,7 +118,8 @@ impl GrantManager {
             return Ok(FoundLogin::Unusable);
         }
         if handle.current().is_ok() {
-            return Ok(FoundLogin::Valid(handle));
+            let is_let_in = self.is_let_in(&handle).await?;
+            return Ok(if is_let_in { FoundLogin::Valid(handle) } else { FoundLogin::Unusable });
         }
         // Salesforce has just ended the grant. Whether that is stored, the store knows.
         Ok(match self.config.store.load_login(key).await {

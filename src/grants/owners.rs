@@ -126,7 +126,7 @@ impl GrantManager {
             let Some(grant) = grant else {
                 return Ok(StoredGrant::Broken(self.without_grant(&record, &owned.name)));
             };
-            return Ok(match self.classify(&grant, read_at) {
+            return Ok(match self.if_let_in(self.classify(&grant, read_at)).await? {
                 StoredGrant::Broken(_) => StoredGrant::Broken(self.broken_of(&grant, &record, &owned.name)),
                 // A host that is not allowed any more, for example: the owner connects again.
                 StoredGrant::Absent => StoredGrant::Broken(self.without_grant(&record, &owned.name)),

@@ -6,17 +6,23 @@ use std::{
 };
 
 use serde::Deserialize;
+use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use super::{
     GrantHandle, GrantManager, LogInError,
     admission::{NotDecided, RefusedOrg, TIMEOUT, VerifiedLogin},
 };
-use crate::base::{evicting_map::EvictingMap, lock::lock};
-use salesforce_connection::{Connection, OrgId, oauth::LoginHost};
+use crate::{
+    base::{evicting_map::EvictingMap, lock::lock},
+    store::StoreError,
+};
+use salesforce_connection::{Connection, OrgId, UserId, oauth::LoginHost};
 
-/// How long after a failure the question is sent again.
-const FETCH_AGAIN: Duration = Duration::from_secs(60);
+/// How long after an outage the question is sent again. Until then requests get 503 without a wait.
+const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+/// How long after a user's token could not read it the question is sent with this token again.
+const NOT_SAID_PAUSE: Duration = Duration::from_secs(60);
 
 const NOT_SAID: &str = "an org did not say whether it is a sandbox";
 
@@ -26,13 +32,21 @@ pub(super) struct Sandboxes {
     are_refused: bool,
     /// What the orgs said, as far as this process has asked.
     known: Mutex<EvictingMap<OrgId, bool>>,
-    /// The orgs of stored grants that this process has asked, and when it may ask again: never, or after a failure.
-    asked: Mutex<EvictingMap<OrgId, Option<Instant>>>,
+    /// The orgs of stored grants that have not said it yet. One request at a time asks one of them.
+    questions: Mutex<EvictingMap<OrgId, Arc<AsyncMutex<Question>>>>,
+}
+
+/// How the questions to an org have ended that it has not decided.
+#[derive(Default)]
+struct Question {
+    outage_until: Option<Instant>,
+    /// The users whose tokens could not read it, and until when they are not used for it again.
+    not_said: EvictingMap<UserId, Instant>,
 }
 
 impl Sandboxes {
     pub(super) fn new(are_refused: bool) -> Self {
-        Self { are_refused, known: Mutex::default(), asked: Mutex::default() }
+        Self { are_refused, known: Mutex::default(), questions: Mutex::default() }
     }
 
     pub(super) fn are_refused(&self) -> bool {
@@ -58,51 +72,70 @@ impl Sandboxes {
         lock(&self.known).get(&org).copied()
     }
 
-    /// Returns whether this caller is the one to send the question to an org whether it is a sandbox, for the logins from
-    /// before.
-    fn has_to_fetch(&self, org: OrgId, now: Instant) -> bool {
-        if !self.are_refused || self.is_sandbox(org).is_some() {
-            return false;
+    fn question(&self, org: OrgId) -> Arc<AsyncMutex<Question>> {
+        let mut questions = lock(&self.questions);
+        if let Some(known) = questions.get(&org) {
+            return Arc::clone(known);
         }
-        let mut asked = lock(&self.asked);
-        let is_due = asked.get(&org).is_none_or(|again_at| again_at.is_some_and(|again_at| now >= again_at));
-        if is_due {
-            asked.insert(org, None, |_| false);
-        }
-        is_due
-    }
-
-    /// An org could not be reached.
-    fn fetch_again_at(&self, org: OrgId, at: Instant) {
-        lock(&self.asked).insert(org, Some(at), |_| false);
+        let question = Arc::default();
+        questions.insert(org, Arc::clone(&question), |question| Arc::strong_count(question) > 1);
+        question
     }
 }
 
+/// An org could not be asked a moment ago.
+#[derive(Debug, thiserror::Error)]
+#[error("asking whether the organization is a sandbox failed a moment ago")]
+struct Pausing;
+
 impl GrantManager {
-    /// Fetches from the org of a stored grant in the background whether it is a sandbox, once in a process. Until it responds,
-    /// the names of its hosts decide. After a failure the question is sent again in [`FETCH_AGAIN`]; an org that does not say
-    /// it gets the question again at the next login.
-    pub(super) fn fetch_whether_sandbox(self: &Arc<Self>, grant: &GrantHandle) {
-        let org = grant.key().user().organization_id;
-        if !self.config.admission.sandboxes.has_to_fetch(org, self.config.clock.instant()) {
-            return;
+    /// Returns whether a stored grant counts where sandboxes may not come in. An org that has not said yet what it is, is
+    /// asked with this grant, once in a process.
+    ///
+    /// Undecided is refused: for a minute where the user's token cannot read it, unless a token of another user could.
+    ///
+    /// # Errors
+    /// The org is down: the login stays, and the request gets 503.
+    pub(super) async fn is_let_in(self: &Arc<Self>, grant: &GrantHandle) -> Result<bool, StoreError> {
+        let sandboxes = &self.config.admission.sandboxes;
+        if !sandboxes.are_refused {
+            return Ok(true);
         }
-        let (manager, grant) = (Arc::clone(self), grant.clone());
-        self.config.background.spawn(async move {
-            let connection = Connection::new(&manager.config.client, Arc::new(grant)).with_timeout(TIMEOUT);
-            match fetch_is_sandbox(&connection).await {
-                Ok(Some(is_sandbox)) => {
-                    manager.config.admission.sandboxes.remember(org, is_sandbox);
-                }
-                // A later login sends the question again, and refuses an org that does not say it.
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::warn!(%error, %org, "{NOT_SAID}");
-                    let again_at = manager.config.clock.instant() + FETCH_AGAIN;
-                    manager.config.admission.sandboxes.fetch_again_at(org, again_at);
-                }
+        let user = grant.key().user();
+        let org = user.organization_id;
+        if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
+            return Ok(!is_sandbox);
+        }
+        let question = sandboxes.question(org);
+        let mut question = question.lock().await;
+        // Another request has asked meanwhile.
+        if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
+            return Ok(!is_sandbox);
+        }
+        let now = self.config.clock.instant();
+        let is_over = |until: &Instant| now >= *until;
+        if question.outage_until.is_some_and(|until| !is_over(&until)) {
+            return Err(StoreError::Unavailable(Pausing.into()));
+        }
+        if question.not_said.get(&user.user_id).is_some_and(|until| !is_over(until)) {
+            return Ok(false);
+        }
+        let connection = Connection::new(&self.config.client, Arc::new(grant.clone())).with_timeout(TIMEOUT);
+        match fetch_is_sandbox(&connection).await {
+            Ok(Some(is_sandbox)) => {
+                sandboxes.remember(org, is_sandbox);
+                Ok(!is_sandbox)
             }
-        });
+            Ok(None) => {
+                question.not_said.insert(user.user_id, now + NOT_SAID_PAUSE, |until| !is_over(until));
+                Ok(false)
+            }
+            Err(error) => {
+                tracing::warn!(%error, %org, "{NOT_SAID}");
+                question.outage_until = Some(self.config.clock.instant() + OUTAGE_PAUSE);
+                Err(StoreError::Unavailable(error.into()))
+            }
+        }
     }
 
     /// Refuses a login to a sandbox, or to an org that does not say whether it is one.
@@ -163,21 +196,6 @@ fn is_named_as_sandbox(host: &LoginHost, instance: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_org_gets_the_question_once_and_again_a_minute_after_a_failure() {
-        let (org, now) = ("00D000000000001EAA".parse().unwrap(), Instant::now());
-        let sandboxes = Sandboxes::new(true);
-        assert!(sandboxes.has_to_fetch(org, now));
-        assert!(!sandboxes.has_to_fetch(org, now + FETCH_AGAIN * 100), "under way, or not said");
-        sandboxes.fetch_again_at(org, now + FETCH_AGAIN);
-        assert!(!sandboxes.has_to_fetch(org, now));
-        assert!(sandboxes.has_to_fetch(org, now + FETCH_AGAIN));
-        sandboxes.fetch_again_at(org, now);
-        sandboxes.remember(org, false);
-        assert!(!sandboxes.has_to_fetch(org, now + FETCH_AGAIN), "it is known");
-        assert!(!Sandboxes::new(false).has_to_fetch(org, now), "sandboxes may come in");
-    }
 
     #[test]
     fn hosts_of_sandboxes_are_known_by_their_labels() {

@@ -35,7 +35,7 @@ impl GrantManager {
         let mut found = StoredGrant::Absent;
         for app in self.config.apps.keys() {
             match (self.grant(GrantKey::new(app, user)).await?, &found) {
-                (StoredGrant::Valid(grant), _) => return Ok(StoredGrant::Valid(grant)),
+                (StoredGrant::Valid(grant), _) => return self.if_let_in(StoredGrant::Valid(grant)).await,
                 // Of two that are not usable, that of the current client id says why.
                 (other, StoredGrant::Absent) => found = other,
                 _ => {}
@@ -44,7 +44,13 @@ impl GrantManager {
         Ok(found)
     }
 
-    /// Returns the stored grant under `key`.
+    /// Returns a valid grant only if its org is no sandbox where sandboxes may not come in.
+    pub(super) async fn if_let_in(self: &Arc<Self>, found: StoredGrant) -> Result<StoredGrant, StoreError> {
+        let StoredGrant::Valid(grant) = &found else { return Ok(found) };
+        Ok(if self.is_let_in(grant).await? { found } else { StoredGrant::OrgNotAllowed })
+    }
+
+    /// Returns the stored grant under `key`, whose org may not have said yet whether it is a sandbox.
     pub(crate) async fn grant(self: &Arc<Self>, key: GrantKey) -> Result<StoredGrant, StoreError> {
         let read_at = self.config.clock.instant();
         let record = absent_if_corrupt(self.config.store.load_grant(key).await)?;
@@ -100,9 +106,7 @@ impl GrantManager {
             let repair = pending_write::repair(Arc::clone(self), Arc::clone(&entry), tokens, record.clone());
             self.config.background.spawn(repair);
         }
-        let grant = GrantHandle { entry, manager: Arc::clone(self) };
-        self.fetch_whether_sandbox(&grant);
-        Ok(grant)
+        Ok(GrantHandle { entry, manager: Arc::clone(self) })
     }
 
     /// Opens a stored grant whose hosts this app may contact, and whose org the settings of today let in.

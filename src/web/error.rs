@@ -21,7 +21,7 @@ use super::{
     worker::WorkerState,
 };
 use crate::{SalesforceUser, config::ReturnTo};
-use salesforce_connection::Error;
+use salesforce_connection::{Error, OrgId, UserRef};
 
 /// Returns the response to a request that failed: a page, a redirect to the login, or JSON. Logs the cause.
 pub(crate) fn response(error: &Error, request: &HttpRequest) -> HttpResponse {
@@ -49,6 +49,9 @@ impl RequestInfo {
     ) -> HttpResponse {
         if let Error::NeedsReconnecting(broken) = error {
             return self.needs_reconnecting(error, broken.login_path.as_deref(), route);
+        }
+        if let Error::FreshLoginRequired { user, within, login_path, .. } = error {
+            return self.fresh_login_required_of(*user, *within, login_path.as_deref());
         }
         if error.needs_login() {
             return self.without_ended_login(request, |ended| self.login_required(ended));
@@ -246,8 +249,28 @@ impl RequestInfo {
             (Some(login), _) if can_redirect => return response::see_other(login.href()),
             _ => {}
         }
+        self.challenge(None, login, within)
+    }
+
+    /// Responds where another user of the browser than the current one has to log in again. Never by a redirect: the user
+    /// has to read at which organization.
+    fn fresh_login_required_of(&self, user: UserRef, within: Duration, login: Option<&str>) -> HttpResponse {
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        let login = login.map(|login| with_return_to(login, target.as_ref()));
+        let login = login.map(|href| self.out_of_frame(Action::link(ActionKind::LogIn, href)));
+        self.challenge(Some(user.organization_id), login, within)
+    }
+
+    /// Returns the 401 that asks for a more recent login.
+    fn challenge(
+        &self,
+        organization: Option<OrgId>,
+        login: Option<Action>,
+        within: Duration,
+    ) -> HttpResponse {
         let href = login.as_ref().map(|login| login.href().to_owned());
-        let reply = Reply::new(PageKind::FreshLoginRequired { sent_form: !self.is_safe }).actions(login);
+        let kind = PageKind::FreshLoginRequired { sent_form: !self.is_safe, organization };
+        let reply = Reply::new(kind).actions(login);
         let mut response = match self.format() {
             ResponseFormat::Navigation => reply.page(self),
             ResponseFormat::Htmx | ResponseFormat::Json => reply.json(),

@@ -1,6 +1,6 @@
 //! [`SalesforceOrgs`]: the orgs that a browser is logged in at, for handlers that work with several of them.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
 use futures_util::{
@@ -11,7 +11,8 @@ use futures_util::{
 use super::{
     extract::required,
     no_store::NoStore,
-    session::{CookieContents, Slot},
+    require::RequiredFreshness,
+    session::{CookieContents, FreshLogin, Slot},
     worker::WorkerState,
 };
 use crate::{
@@ -41,14 +42,26 @@ use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
 /// ```
 ///
 /// A rule of [`RequireLogin`](crate::RequireLogin) around the handler is about the current org and its user. What users may
-/// do in the others, Salesforce decides, or the handler by [`OrgLogin::user`].
+/// do in the others, Salesforce decides, or the handler by [`OrgLogin::user`]. One rule is about each org:
+/// [`fresh`](crate::RequireLogin::fresh). Below it the handler gets no org at which the user has not logged in as recently.
 ///
 /// # Errors
 /// As [`SalesforceConn`](crate::SalesforceConn).
 #[derive(Debug, Clone)]
 pub struct SalesforceOrgs {
     current: OrgLogin,
-    others: Vec<OrgLogin>,
+    others: Vec<OtherLogin>,
+    required: RequiredFreshness,
+    now: SystemTime,
+}
+
+/// A login beside the current one.
+#[derive(Debug, Clone)]
+struct OtherLogin {
+    login: OrgLogin,
+    fresh: Option<FreshLogin>,
+    /// Where its user logs in again at Salesforce's login page.
+    login_path: Option<String>,
 }
 
 /// One of the orgs that a browser is logged in at.
@@ -76,23 +89,26 @@ impl SalesforceOrgs {
         &self.current
     }
 
-    /// Returns all logins of the browser, the current one first.
+    /// Returns all logins of the browser, the current one first. Below a rule with
+    /// [`fresh`](crate::RequireLogin::fresh): those that are as recent.
     pub fn iter(&self) -> impl Iterator<Item = &OrgLogin> {
-        std::iter::once(&self.current).chain(&self.others)
+        let others = self.others.iter().filter_map(|other| self.as_recent(other).ok());
+        std::iter::once(&self.current).chain(others)
     }
 
     /// Returns the connection to this org.
     ///
     /// # Errors
     /// [`Error::OrgLoginRequired`] if the browser has no login at the org, or if two of its users are logged in there and
-    /// neither is the current one: [`connection_of`](Self::connection_of) names the user.
+    /// neither is the current one: [`connection_of`](Self::connection_of) names the user. [`Error::FreshLoginRequired`] if a
+    /// rule asks for a recent login, and this one is not.
     pub fn connection(&self, org: OrgId) -> Result<&Connection> {
         if self.current.user.organization_id == org {
             return Ok(&self.current.connection);
         }
-        let mut found = self.others.iter().filter(|login| login.user.organization_id == org);
+        let mut found = self.others.iter().filter(|other| other.login.user.organization_id == org);
         match (found.next(), found.next()) {
-            (Some(login), None) => Ok(&login.connection),
+            (Some(other), None) => Ok(&self.as_recent(other)?.connection),
             _ => Err(Error::OrgLoginRequired(org)),
         }
     }
@@ -100,11 +116,26 @@ impl SalesforceOrgs {
     /// Returns the connection of this user.
     ///
     /// # Errors
-    /// [`Error::OrgLoginRequired`] if the user is not logged in in this browser.
+    /// [`Error::OrgLoginRequired`] if the user is not logged in in this browser. [`Error::FreshLoginRequired`] if a rule asks
+    /// for a recent login, and this one is not.
     pub fn connection_of(&self, user: UserRef) -> Result<&Connection> {
-        let found = self.iter().find(|login| login.user.user_ref() == user);
-        let missing = Error::OrgLoginRequired(user.organization_id);
-        found.map(|login| &login.connection).ok_or(missing)
+        if self.current.user.user_ref() == user {
+            return Ok(&self.current.connection);
+        }
+        let found = self.others.iter().find(|other| other.login.user.user_ref() == user);
+        let other = found.ok_or(Error::OrgLoginRequired(user.organization_id))?;
+        Ok(&self.as_recent(other)?.connection)
+    }
+
+    /// Returns a login if it is as recent as the rules around the handler ask for.
+    fn as_recent<'a>(&self, other: &'a OtherLogin) -> Result<&'a OrgLogin> {
+        match self.required.missing(other.fresh, self.now) {
+            None => Ok(&other.login),
+            Some(within) => {
+                let user = other.login.user.user_ref();
+                Err(Error::fresh_login_required(user, within, other.login_path.clone()))
+            }
+        }
     }
 }
 
@@ -119,12 +150,20 @@ impl FromRequest for SalesforceOrgs {
             let current =
                 OrgLogin { user: SalesforceUser::of(&grant)?, connection: worker.connection(grant) };
             let others = logins(&worker, &request).await?.valid.into_iter().filter(|login| !login.is_current);
-            // The error of such a connection names its login host, because a login of the current user would not help.
-            let others = others.map(|login| OrgLogin {
-                connection: worker.connection_from(Arc::new(JobGrant { grant: login.grant, owned: None })),
-                user: login.user,
+            let others = others.map(|login| OtherLogin {
+                fresh: login.contents.fresh,
+                login_path: worker
+                    .settings()
+                    .fresh_login_link(&login.contents.host, login.user.username.as_deref()),
+                login: OrgLogin {
+                    // Its error names its login host, because a login of the current user would not help.
+                    connection: worker
+                        .connection_from(Arc::new(JobGrant { grant: login.grant, owned: None })),
+                    user: login.user,
+                },
             });
-            Ok(Self { current, others: others.collect() })
+            let (others, now) = (others.collect(), worker.salesforce().now());
+            Ok(Self { current, others, required: RequiredFreshness::of(&request), now })
         }
         .boxed_local()
     }

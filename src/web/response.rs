@@ -65,7 +65,9 @@ pub(super) fn error_json(kind: &PageKind, actions: &[Action], reference: Option<
         body["reason"] = refusal.code().into();
         body["username"] = username.clone().into();
     }
-    if let PageKind::OrgLoginRequired(org) = kind {
+    if let PageKind::OrgLoginRequired(org) | PageKind::FreshLoginRequired { organization: Some(org), .. } =
+        kind
+    {
         body["organization_id"] = org.as_str().into();
     }
     if let Some(reference) = reference {

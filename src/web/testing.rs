@@ -26,12 +26,14 @@
 //! Keep the feature out of deployments: name it under `[dev-dependencies]` only. As a safeguard [`log_in_as`] fails unless
 //! the login host is on this machine.
 
+use std::collections::BTreeMap;
+
 use actix_web::{cookie::Cookie, http::header, test::TestRequest};
 use serde::Serialize;
 
 use super::session::{CookieContents, FreshLogin, LoginCookie, Slot, user_tag};
 use crate::salesforce::Salesforce;
-use salesforce_connection::{Connection, http::is_loopback};
+use salesforce_connection::{Connection, http::is_loopback, oauth::LoginHost};
 
 /// Why a test user was not logged in.
 #[derive(thiserror::Error)]
@@ -40,6 +42,9 @@ pub enum LogInAsError {
     /// The login host is not on this machine, so this is no test.
     #[error("log_in_as is for tests: the login host must be on loopback, such as a fake org's")]
     NotATest,
+    /// The settings do not have this login host.
+    #[error("the settings have no login host of this name (SALESFORCE_LOGIN_HOSTS)")]
+    UnknownHost,
     /// The tokens are invalid, or the org or the store refused them.
     #[error("the tokens were not accepted: {0}")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -66,8 +71,31 @@ fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> LogInA
 /// # Errors
 /// [`LogInAsError::NotATest`] unless the app's login host is on this machine; otherwise why the tokens were refused.
 pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Result<TestUser, LogInAsError> {
+    log_in_at(salesforce, &salesforce.settings().default_host, tokens).await
+}
+
+/// Logs a user in as [`log_in_as`] does, at another login host than the default one.
+///
+/// `host` is what the parameter `host` of the login route takes, such as a name in `SALESFORCE_LOGIN_HOSTS`. For handlers
+/// of several orgs, with [`TestUser::also_logged_in`].
+///
+/// # Errors
+/// [`LogInAsError::UnknownHost`] if the settings do not have this host; otherwise as [`log_in_as`].
+pub async fn log_in_as_at(
+    salesforce: &Salesforce,
+    host: &str,
+    tokens: &impl Serialize,
+) -> Result<TestUser, LogInAsError> {
+    let host = salesforce.settings().find_host(host).ok_or(LogInAsError::UnknownHost)?;
+    log_in_at(salesforce, &host, tokens).await
+}
+
+async fn log_in_at(
+    salesforce: &Salesforce,
+    host: &LoginHost,
+    tokens: &impl Serialize,
+) -> Result<TestUser, LogInAsError> {
     let settings = salesforce.settings();
-    let host = &settings.default_host;
     if !is_loopback(host.as_url()) {
         return Err(LogInAsError::NotATest);
     }
@@ -86,13 +114,16 @@ pub async fn log_in_as(salesforce: &Salesforce, tokens: &impl Serialize) -> Resu
     };
     let cookie = LoginCookie::new(settings).make(settings, &Slot::Main, &contents).map_err(refused)?;
     let origin = settings.public_url.origin().ascii_serialization();
-    Ok(TestUser { cookie, connection, origin, contents, salesforce: salesforce.clone() })
+    let added = BTreeMap::new();
+    Ok(TestUser { cookie, added, connection, origin, contents, salesforce: salesforce.clone() })
 }
 
 /// A logged-in user: makes requests with the login's cookie.
 #[derive(Debug)]
 pub struct TestUser {
     cookie: Cookie<'static>,
+    /// The cookies of further logins, by the tags of their users.
+    added: BTreeMap<String, Cookie<'static>>,
     connection: Connection,
     origin: String,
     contents: CookieContents,
@@ -113,9 +144,43 @@ impl TestUser {
         Ok(self)
     }
 
+    /// Returns the same user in a browser that is logged in at another org, too, or as another user of the same org, for
+    /// handlers that take [`SalesforceOrgs`](crate::SalesforceOrgs). The login of this user stays the current one.
+    ///
+    /// The login of `other` is added as it is: after [`freshly_logged_in`](Self::freshly_logged_in) as a recent one.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    ///
+    /// ```
+    /// # use actix_salesforce::{Salesforce, testing::{LogInAsError, TestUser, log_in_as, log_in_as_at}};
+    /// # use salesforce_fake_org::FakeOrg;
+    /// async fn in_two_orgs(
+    ///     salesforce: &Salesforce,
+    ///     source: &FakeOrg,
+    ///     target: &FakeOrg,
+    /// ) -> Result<TestUser, LogInAsError> {
+    ///     let ada = source.issue_tokens(&source.user("ada@example.com"), "api");
+    ///     let ben = target.issue_tokens(&target.user("ben@example.com"), "api");
+    ///     let ben = log_in_as_at(salesforce, "target", &ben).await?;
+    ///     log_in_as(salesforce, &ada).await?.also_logged_in(&ben)
+    /// }
+    /// ```
+    pub fn also_logged_in(mut self, other: &TestUser) -> Result<Self, LogInAsError> {
+        let settings = self.salesforce.settings();
+        let tag = other.contents.user.clone().unwrap_or_default();
+        if self.contents.user.as_ref() != Some(&tag) {
+            let slot = Slot::Added(tag.clone());
+            let cookie =
+                LoginCookie::new(settings).make(settings, &slot, &other.contents).map_err(refused)?;
+            self.added.insert(tag, cookie);
+        }
+        Ok(self)
+    }
+
     /// Returns a request of this user's browser, to refine: `ada.request().uri("/accounts").insert_header(…)`.
     pub fn request(&self) -> TestRequest {
-        TestRequest::default().cookie(self.cookie.clone())
+        self.cookies().fold(TestRequest::default(), |request, cookie| request.cookie(cookie.clone()))
     }
 
     /// Returns a GET, as a link of the app sends it.
@@ -127,6 +192,11 @@ impl TestUser {
     pub fn post(&self, uri: &str) -> TestRequest {
         let request = self.request().method(actix_web::http::Method::POST).uri(uri);
         request.insert_header((header::ORIGIN, self.origin.as_str()))
+    }
+
+    /// Returns the cookies of all logins of this user's browser, for a client that speaks to a running server.
+    pub fn cookies(&self) -> impl Iterator<Item = &Cookie<'static>> {
+        std::iter::once(&self.cookie).chain(self.added.values())
     }
 
     /// Returns the login's cookie, for a client that speaks to a running server.

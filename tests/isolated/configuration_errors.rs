@@ -61,6 +61,7 @@ async fn each_weak_setting_is_named_with_its_fix_and_not_its_value() {
         (good().login_host("portal", "https://login.acme.example"), "SALESFORCE_LOGIN_HOSTS"),
         (good().login_host("portal", "https://login.acme.example|x"), "SALESFORCE_LOGIN_HOSTS"),
         (good().allowed_orgs(["x"]), "SALESFORCE_ALLOWED_ORGS"),
+        (good().denied_orgs(["x"]), "SALESFORCE_DENIED_ORGS"),
         (good().login_timeout(std::time::Duration::ZERO), "SALESFORCE_LOGIN_TIMEOUT"),
         (good().remember(std::time::Duration::from_secs(25 * 60 * 60)), "SALESFORCE_REMEMBER"),
         (good().public_url(canary), "SALESFORCE_PUBLIC_URL"),

@@ -32,10 +32,14 @@ mod login {
     mod flow;
     mod hostile_requests;
     mod login_hosts;
+    mod own_pages;
+    mod refused;
     mod responses;
     mod return_targets;
+    mod sandboxes;
     mod set_up;
     mod silent;
+    mod site;
     mod tls;
     mod written_targets;
 }
@@ -61,6 +65,7 @@ mod session {
 
 /// Connections of the app's own users.
 mod owners {
+    mod admission;
     mod app;
     mod attacks;
     #[cfg(feature = "sqlite")]
@@ -76,6 +81,7 @@ mod rules {
     mod guarded_app;
     mod permissions;
     mod refused;
+    mod unreadable;
 }
 
 /// Stores that work, and stores that do not.

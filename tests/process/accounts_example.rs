@@ -251,6 +251,20 @@ async fn the_danger_route_needs_a_login_of_the_last_five_minutes() {
     assert_eq!(who.json(), browser.fetch(&example.url("/whoami")).await.json());
     let foreign = post_json(&browser, &example.url("/danger"), "https://evil.example", &json!({})).await;
     assert_eq!(foreign.status, 403);
+
+    // As a form: a page with a link, and no redirect that would lose what was entered.
+    let other = Client::new();
+    assert_eq!(other.visit(&example.url("/accounts")).await.status, 200);
+    let form = other.submit(&example.url("/danger"), &origin, &[]).await;
+    assert_eq!((form.status, form.header("content-type")), (401, "text/html; charset=utf-8"), "{form:?}");
+    assert!(form.body.contains("Send it again") && form.body.contains("prompt=login"), "{form:?}");
+    other.visit(&example.url("/auth/salesforce/login?prompt=login&return_to=/whoami")).await;
+    assert_eq!(other.submit(&example.url("/danger"), &origin, &[]).await.status, 200);
+    assert_eq!(other.submit(&example.url("/danger"), "https://evil.example", &[]).await.status, 403);
+    // A link leads to the rule first, then there is nothing to read.
+    let link = Client::new().open(&example.url("/danger")).await;
+    assert!(link.status == 303 && link.header("location").contains("prompt=login"), "{link:?}");
+    assert_eq!(other.open(&example.url("/danger")).await.status, 405);
 }
 
 #[actix_web::test]
@@ -311,6 +325,14 @@ async fn the_admin_page_lists_connections_that_need_reconnecting() {
             "href=\"/auth/salesforce/login?return_to=%2Fadmin%2F\"",
         ] {
             assert_eq!(page.body.contains(shown), is_admin || shown == "s ago", "{shown}: {page:?}");
+        }
+        if is_admin {
+            // Its button: what stays of the grant goes, and the table with it.
+            let action = format!("/admin/grants/{}/revoke", ben_id.id());
+            assert!(page.body.contains(&format!("action=\"{action}\"")), "{page:?}");
+            assert_eq!(ada.submit(&example.url(&action), &example.url(""), &[]).await.status, 303);
+            let page = ada.visit(&example.url("/admin/")).await;
+            assert!(page.status == 200 && !page.body.contains("Needs reconnecting"), "{page:?}");
         }
         ben.visit(&example.url("/auth/salesforce/login?return_to=/accounts")).await;
         let page = ada.visit(&example.url("/admin/")).await;

@@ -1,7 +1,7 @@
 //! The example `accounts`: what belongs to an account, errors at fields, two users who change one account, files, search,
-//! the admin page; axe-core on each page.
+//! the admin page.
 
-use crate::support::{ADA, Client, axe, browser::Browser, client::encoded, example::Example, free_port};
+use crate::support::{ADA, Client, client::encoded, example::Example, free_port};
 use reqwest::Method;
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ async fn start() -> (FakeOrg, Example, Client) {
 }
 
 /// Makes a record in Salesforce, beside the app.
-async fn create(org: &FakeOrg, object: &str, record: &Value) -> String {
+pub(super) async fn create(org: &FakeOrg, object: &str, record: &Value) -> String {
     let token = org.issue_tokens(&org.user(ADA), "api").access_token;
     let url = format!("{}/services/data/v66.0/sobjects/{object}", org.instance_url());
     let request =
@@ -26,7 +26,7 @@ async fn create(org: &FakeOrg, object: &str, record: &Value) -> String {
     made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned()
 }
 
-async fn account(org: &FakeOrg) -> String {
+pub(super) async fn account(org: &FakeOrg) -> String {
     create(org, "Account", &json!({ "Name": "Acme", "Phone": "1" })).await
 }
 
@@ -254,42 +254,6 @@ async fn the_admin_page_draws_the_use_of_the_api_and_revokes_grants() {
     assert_eq!(other.fetch(&example.url("/whoami")).await.status, 200, "the grant of another user stays");
     browser.submit(&example.url(&action), &example.url(""), &[]).await;
     assert_eq!(browser.fetch(&example.url("/whoami")).await.status, 401);
-}
-
-/// Light and dark, with errors and conflicts; and the form by keyboard only.
-#[actix_web::test]
-async fn axe_finds_nothing_on_the_pages_of_the_app() {
-    let org = FakeOrg::start().await.unwrap();
-    org.sign_in(&org.user(ADA));
-    let example = Example::start("accounts", &org).await;
-    let id = account(&org).await;
-    create(&org, "Contact", &json!({ "LastName": "Lovelace", "AccountId": id })).await;
-    for (name, browser) in [("light", Browser::start().await), ("dark", Browser::dark().await)] {
-        let mut wrong = Vec::new();
-        let mut check = async |what: &str| {
-            let found = axe::findings(&browser).await;
-            wrong.extend(found.into_iter().map(|finding| format!("{name} {what}: {finding}")));
-            browser.screenshot(&format!("accounts-{name}-{what}")).await;
-        };
-        browser.goto(&example.url("/")).await;
-        check("public").await;
-        browser.goto(&example.url("/accounts?name=Acme")).await;
-        check("list").await;
-        browser.goto(&example.url("/admin/")).await;
-        check("admin").await;
-        browser.goto(&example.url("/search?q=Lovelace")).await;
-        check("search").await;
-        browser.goto(&example.url(&format!("/accounts/{id}"))).await;
-        check("account").await;
-        // Tab and Enter.
-        browser.tab_to("#Phone").await;
-        browser.press(&"9".repeat(41)).await;
-        browser.press("\u{e007}").await;
-        browser.wait_for_element(".error[role=alert]").await;
-        check("invalid").await;
-        assert!(wrong.is_empty(), "{wrong:#?}");
-        browser.close().await;
-    }
 }
 
 /// The form of the UI API: record types, the layout's required fields, dependent picklists.

@@ -41,7 +41,7 @@ async fn app(
     let (listener, url) = reserve();
     let url = url.replace("127.0.0.1", host);
     let salesforce = settings(settings_for(org, &url)).build().await.unwrap();
-    (standard(listener, 2, salesforce.clone()), url, salesforce)
+    (standard(listener, 4, salesforce.clone()), url, salesforce)
 }
 
 /// W-20: the app is opened by the other name of this machine.
@@ -136,7 +136,7 @@ async fn in_a_frame_of_another_site_only_the_way_out_is_shown() {
     let (_allowed, allowed) = parent(frames(&url));
     let (_foreign, foreign) = parent(frames(&url));
     let salesforce = settings_for(&org, &url).allowed_origin(&*allowed).build().await.unwrap();
-    let _server = standard(listener, 2, salesforce);
+    let _server = standard(listener, 4, salesforce);
     let browser = Browser::start().await;
     let shown = async |id: &str| {
         let frame = browser.page.wait().for_element(Locator::Id(id)).await.unwrap();
@@ -197,7 +197,7 @@ async fn a_strict_session_of_the_app_is_still_there_after_the_login() {
     let callbacks = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&callbacks);
     let _server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             let session = SessionMiddleware::builder(CookieSessionStore::default(), key.clone())
                 .cookie_same_site(SameSite::Strict)
                 .cookie_secure(false)

@@ -43,7 +43,7 @@ async fn app(
     let salesforce = settings(settings_for(org, &url)).build().await.unwrap();
     let wrapped = salesforce.clone();
     let server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             App::new()
                 .route("/page", web::get().to(page))
                 .route("/save", web::post().to(save))
@@ -216,7 +216,7 @@ async fn a_browser_is_logged_in_silently() {
     let url = url.replace("127.0.0.1", "localhost");
     let salesforce = settings_for(&org, &url).build().await.unwrap();
     let _server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             let home = web::resource("/home").wrap(SilentLogin::new()).to(home);
             App::new().service(home).configure(routes).wrap(salesforce.clone())
         })

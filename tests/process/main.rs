@@ -6,6 +6,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod accounts_admin;
+mod accounts_axe;
 mod accounts_example;
 mod accounts_pages;
 mod browser;
@@ -23,6 +25,8 @@ mod forward_proxy;
 mod frames;
 #[cfg(feature = "events")]
 mod live;
+#[cfg(feature = "sqlite")]
+mod my_domain;
 mod pages;
 #[cfg(all(feature = "redis", feature = "test-util"))]
 mod redis_many;
@@ -31,5 +35,6 @@ mod request_pages;
 #[cfg(feature = "sqlite")]
 mod shutdown;
 mod small_examples;
+mod tenants;
 #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
 mod wait;

@@ -2,7 +2,9 @@
 
 use crate::support::{ADA, app, axe, browser::Browser, client::encoded, reserve, settings_for};
 use actix_salesforce::owner::{ConnectDecision, InvalidOwner, Owner};
-use salesforce_fake_org::FakeOrg;
+use fantoccini::Locator;
+use salesforce_fake_org::{FakeOrg, PermittedUsers};
+use serde_json::json;
 
 /// What Salesforce says to a browser in a login: code and description.
 const REFUSALS: [(&str, &str); 22] = [
@@ -38,7 +40,7 @@ async fn start() -> (FakeOrg, app::Server) {
         .build()
         .await
         .unwrap();
-    let server = app::standard(listener, 2, salesforce);
+    let server = app::standard(listener, 4, salesforce);
     (org, server)
 }
 
@@ -83,6 +85,48 @@ async fn axe_finds_nothing_on_light_pages() {
 #[actix_web::test]
 async fn axe_finds_nothing_on_dark_pages() {
     check(Browser::dark().await, "dark").await;
+}
+
+/// The pages that no link leads to: a login loop, a machine whose clock is wrong, and in a frame a signed request that is not
+/// Salesforce's.
+async fn check_rare(browser: Browser, name: &str) {
+    let (org, app) = start().await;
+    let mut wrong = Vec::new();
+    let mut check = async |what: &str, text: &str| {
+        let shown = browser.text().await;
+        assert!(shown.contains(text), "{what}: {shown}");
+        wrong.extend(axe::findings(&browser).await.into_iter().map(|finding| format!("{what}: {finding}")));
+        browser.screenshot(&format!("page-{name}-{what}")).await;
+    };
+    org.sign_in(&org.user(ADA));
+    for _ in 0..9 {
+        browser.goto(&format!("{}/auth/salesforce/login?return_to=/maybe", app.url)).await;
+    }
+    check("login-loop", "it did not last").await;
+    org.set_time(std::time::SystemTime::now() + std::time::Duration::from_secs(300));
+    browser.goto(&format!("{}/auth/salesforce/login?return_to=/maybe", app.url)).await;
+    check("wrong-clock", "The clock of this app's server is wrong").await;
+    org.set_time(std::time::SystemTime::now());
+
+    let (listener, url) = reserve();
+    let other_secret = settings_for(&org, &url).client_secret("another-secret-0123456789");
+    let _other = app::standard(listener, 4, other_secret.build().await.unwrap());
+    org.set_policy(&json!({ "canvas_url": format!("{url}/auth/salesforce/canvas") })).unwrap();
+    org.set_permitted_users(PermittedUsers::AdminApproved(vec![ADA.into()]));
+    browser.goto(&format!("{}/canvas?username={ADA}", org.instance_url().trim_end_matches('/'))).await;
+    browser.wait_for_element("iframe").await;
+    let frame = browser.page.find(Locator::Css("iframe")).await.unwrap();
+    frame.enter_frame().await.unwrap();
+    browser.wait_for_element("main h1").await;
+    check("invalid-signed-request", "cannot be verified").await;
+    assert!(wrong.is_empty(), "{name}: {wrong:#?}");
+    browser.close().await;
+}
+
+#[actix_web::test]
+async fn axe_finds_nothing_on_pages_that_no_link_leads_to() {
+    check_rare(Browser::start().await, "light").await;
+    check_rare(Browser::dark().await, "dark").await;
 }
 
 /// From a refusal to the login, and out again: Tab and Enter only.

@@ -74,7 +74,7 @@ async fn start() -> (FakeOrg, Server, Shared) {
         .await
         .unwrap();
     let server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             App::new().route("/", web::get().to(|| async { "home" })).wrap(salesforce.clone())
         })
     });

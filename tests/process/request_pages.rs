@@ -68,7 +68,7 @@ async fn start() -> (FakeOrg, Server) {
     let (listener, url) = reserve();
     let salesforce = settings_for(&org, &url).build().await.unwrap();
     let server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             App::new()
                 .route("/", web::get().to(forms))
                 .route("/read", web::get().to(read))

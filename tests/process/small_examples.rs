@@ -197,9 +197,15 @@ async fn pages_are_in_german_and_in_the_design_of_the_app() {
     }
     let logout = browser.open(&example.url("/auth/salesforce/logout")).await;
     assert!(logout.body.contains("Abmelden?") && logout.body.contains("Angemeldet bleiben"), "{logout:?}");
+    let add = browser.open(&example.url("/auth/salesforce/login?add=1")).await;
+    assert!(add.body.contains("<button class=\"button\">Organisation hinzufügen</button>"), "{add:?}");
     let home = browser.visit(&example.url("/")).await;
     let name = org.user(ADA).display_name().to_owned();
     assert_eq!(home.body, format!("Guten Tag, {name}!"), "{home:?}");
+    let orgs = browser.open(&example.url("/auth/salesforce/orgs")).await;
+    for part in ["<h1>Ihre Organisationen</h1>", ADA, "<strong>aktuell</strong>", ">Dort abmelden</button>"] {
+        assert!(orgs.body.contains(part), "{part}: {orgs:?}");
+    }
 }
 
 #[cfg(feature = "events")]

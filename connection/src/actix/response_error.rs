@@ -85,6 +85,7 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
         }
         Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
         Error::OrgNotAllowed => (StatusCode::FORBIDDEN, "org_not_allowed"),
+        Error::FreshLoginRequired { .. } => (StatusCode::UNAUTHORIZED, "fresh_login_required"),
         Error::OrgLoginRequired(_) => (StatusCode::FORBIDDEN, "org_login_required"),
         Error::ApiAccessDenied { .. } | Error::FrontdoorDenied(_) => (StatusCode::FORBIDDEN, "forbidden"),
         // No record can have an invalid id. Its most frequent cause is a mistyped link.

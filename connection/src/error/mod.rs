@@ -30,6 +30,7 @@ use crate::{
     query::soql::bind::BindError,
     request::usage::ApiUsage,
     token::{ApiHostDenied, BrokenConnection},
+    user_ref::UserRef,
 };
 
 /// The result of this crate's methods.
@@ -87,6 +88,19 @@ pub enum Error {
     /// actix-salesforce.
     #[error("this browser is not logged in at the organization {0}. Add a login there first")]
     OrgLoginRequired(OrgId),
+    /// The route needs a login that is more recent than the one of this user in the browser. See
+    /// `RequireLogin::fresh` of actix-salesforce.
+    #[doc(alias = "step_up")]
+    #[error("the login of the user {user} in this browser is not recent enough. Log in there again")]
+    #[non_exhaustive]
+    FreshLoginRequired {
+        /// The user who has to log in again.
+        user: UserRef,
+        /// How old the login may be.
+        within: Duration,
+        /// The path of the login at this user's login host, if the app has one.
+        login_path: Option<String>,
+    },
     /// Salesforce or the store of logins is unreachable at the moment. The login stays valid.
     #[error("Salesforce is unreachable at the moment. Try again in {} seconds", retry_after.as_secs().max(1))]
     #[non_exhaustive]
@@ -305,6 +319,12 @@ impl Error {
     #[doc(hidden)]
     pub fn store(source: impl Into<Box<dyn StdError + Send + Sync>>, is_transient: bool) -> Self {
         Self::Store { is_transient, source: source.into() }
+    }
+
+    /// Creates [`Error::FreshLoginRequired`].
+    #[doc(hidden)]
+    pub fn fresh_login_required(user: UserRef, within: Duration, login_path: Option<String>) -> Self {
+        Self::FreshLoginRequired { user, within, login_path }
     }
 
     /// Creates [`Error::Unavailable`].

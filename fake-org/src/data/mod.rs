@@ -60,10 +60,13 @@ impl Inner {
 
     /// Does work on what a user may see and change.
     pub(crate) fn as_seen_by<T>(&mut self, user: &User, work: impl FnOnce(&mut Self) -> T) -> T {
-        if user.rights.profile != MINIMUM_ACCESS {
-            return work(self);
-        }
-        let view = self.schema.view(&user.rights.granted);
+        let rights = &user.rights;
+        let view = match (rights.profile == MINIMUM_ACCESS, rights.may_view_setup()) {
+            (false, true) => return work(self),
+            (false, false) => self.schema.without_setup(),
+            (true, true) => self.schema.view(&rights.granted),
+            (true, false) => self.schema.view(&rights.granted).without_setup(),
+        };
         let whole = std::mem::replace(&mut self.schema, view);
         let done = work(self);
         self.schema = whole;

@@ -43,7 +43,8 @@ impl Tls {
         self.http2.clone()
     }
 
-    pub(crate) fn new() -> Result<Self, TlsError> {
+    /// For this machine, and one more name.
+    pub(crate) fn new(more: Option<&str>) -> Result<Self, TlsError> {
         let mut ca = CertificateParams::new(Vec::new())?;
         ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -51,8 +52,8 @@ impl Tls {
         let ca_key = KeyPair::generate()?;
         let authority = ca.self_signed(&ca_key)?;
 
-        let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        let mut leaf = CertificateParams::new(names)?;
+        let names = ["localhost", "127.0.0.1", "::1"].into_iter().chain(more).map(str::to_owned);
+        let mut leaf = CertificateParams::new(names.collect::<Vec<_>>())?;
         leaf.distinguished_name.push(DnType::CommonName, "localhost");
         let key = KeyPair::generate()?;
         let certificate = leaf.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?;

@@ -44,7 +44,7 @@ use crate::{
 /// Lists the orgs that this browser is logged in at, and changes them by POST from a page of this app.
 ///
 /// GET: a page with buttons; for scripts and programs a JSON array of `organization_id`, `user_id`, `username`,
-/// `display_name`, `instance_url`, `current`. Query: `return_to`.
+/// `display_name`, `instance_url`, `login_host`, `current`. Query: `return_to`.
 ///
 /// POST, as a form, with one of these and `return_to`:
 ///
@@ -62,6 +62,19 @@ pub async fn orgs(request: HttpRequest, payload: web::Payload) -> HttpResponse {
         false => list(&request).await.map_err(LoginError::from),
     };
     changed.unwrap_or_else(|error| error.into_response(&request))
+}
+
+/// Returns hashes of the users who are logged in in this browser, for [`Start::started_by`].
+pub(super) async fn users(worker: &WorkerState, request: &HttpRequest) -> Result<Vec<String>> {
+    let mut users = hashes(&orgs::logins(worker, request).await?.valid);
+    // A login by Canvas is none of those.
+    let current = worker.login(request).await?.map(|grant| former_user::hash(grant.key().user()));
+    users.extend(current.filter(|current| !users.contains(current)));
+    Ok(users)
+}
+
+fn hashes(logins: &[ValidLogin]) -> Vec<String> {
+    logins.iter().map(|login| former_user::hash(login.user.user_ref())).collect()
 }
 
 /// Returns the link to the page that adds an org instead of the one that logs in.
@@ -132,6 +145,7 @@ fn show(
                         "username": login.user.username,
                         "display_name": login.user.display_name,
                         "instance_url": login.user.instance_url,
+                        "login_host": login_host(login),
                         "current": login.is_current,
                     })
                 })
@@ -139,6 +153,12 @@ fn show(
             response::builder(StatusCode::OK).json(list)
         }
     }
+}
+
+/// Returns the login host of a login without the scheme.
+fn login_host(login: &ValidLogin) -> &str {
+    let host = &login.contents.host;
+    host.split_once("://").map_or(&**host, |(_, address)| address).trim_end_matches('/')
 }
 
 fn choices(settings: &Settings, logins: &[ValidLogin], return_to: Option<&ReturnTo>) -> OrgChoices {
@@ -153,6 +173,7 @@ fn choices(settings: &Settings, logins: &[ValidLogin], return_to: Option<&Return
         organization_id: login.user.organization_id,
         user_id: login.user.user_id,
         username: login.user.username.clone(),
+        login_host: login_host(login).to_owned(),
         is_current: login.is_current,
         switch: (!login.is_current).then(|| form(ActionKind::SwitchOrg, "switch", Some(login))),
         drop: form(ActionKind::DropOrg, "drop", Some(login)),
@@ -218,10 +239,8 @@ async fn add(
     if is_in_use && form.one("prompt", 64) == Ok(None) {
         options = options.prompt([Prompt::Login]);
     }
-    // A login of another user than the current one does not count as fresh: the user at the keyboard may be another one.
-    let current = found.valid.iter().find(|login| login.is_current);
-    let started_by = current.filter(|_| options.has_prompt(Prompt::Login));
-    let started_by = started_by.map(|login| former_user::hash(login.user.user_ref()));
+    // A login of a user who is new to the browser does not count as fresh: the user at the keyboard may be another one.
+    let started_by = if options.has_prompt(Prompt::Login) { hashes(&found.valid) } else { Vec::new() };
     let return_to = return_to.unwrap_or_else(|| settings.after_login.clone());
     let start = Start { started_by, adds: true, ..Start::new(host, return_to, options) };
     let mut response = begin(worker, request, start)?;

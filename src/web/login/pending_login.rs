@@ -66,8 +66,8 @@ pub(super) struct PendingLogin {
     pub(super) replaces_late: bool,
     /// Whether it asked Salesforce for its login page (`prompt=login`).
     pub(super) asks_to_log_in: bool,
-    /// A hash of the user who was logged in when it started. A fresh login counts for that user only.
-    pub(super) started_by: Option<String>,
+    /// Hashes of the users who were logged in when it started. A fresh login counts for these users only.
+    pub(super) started_by: Vec<String>,
     /// Whether the browser's other logins stay.
     pub(super) adds: bool,
     /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
@@ -97,6 +97,7 @@ struct Sealed<'a> {
     o: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     f: bool,
+    /// Separated by spaces.
     #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
     u: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -146,7 +147,7 @@ impl PendingLogin {
             c: self.completed_before,
             o: self.replaces_late,
             f: self.asks_to_log_in,
-            u: self.started_by.as_deref().map(Into::into),
+            u: (!self.started_by.is_empty()).then(|| self.started_by.join(" ").into()),
             a: self.adds,
             w: (self.connects.as_ref())
                 .map(|owned| (owned.owner.as_str().into(), owned.name.as_str().into())),
@@ -181,10 +182,11 @@ impl PendingLogin {
         }
     }
 
-    /// Returns whether a login of this user proves that the user was there: Salesforce was asked for its login page, and no
-    /// other user was logged in when it was.
+    /// Returns whether a login of this user proves that the user was there: Salesforce was asked for its login page, and
+    /// the browser had either no login when it was, or one of this user.
     pub(super) fn is_fresh_for(&self, user: UserRef) -> bool {
-        self.asks_to_log_in && self.started_by.as_ref().is_none_or(|hash| *hash == former_user::hash(user))
+        self.asks_to_log_in
+            && (self.started_by.is_empty() || self.started_by.contains(&former_user::hash(user)))
     }
 
     /// Returns the cookie that removes the pending login from the browser.
@@ -231,7 +233,7 @@ fn open(settings: &Settings, client_id: &str, name: &str, value: &str) -> Option
         completed_before: sealed.c,
         replaces_late: sealed.o,
         asks_to_log_in: sealed.f,
-        started_by: sealed.u.map(Cow::into_owned),
+        started_by: sealed.u.iter().flat_map(|users| users.split(' ')).map(str::to_owned).collect(),
         adds: sealed.a,
         connects,
         is_silent: sealed.i,
@@ -317,7 +319,7 @@ mod tests {
             completed_before: 0,
             replaces_late: false,
             asks_to_log_in: false,
-            started_by: None,
+            started_by: Vec::new(),
             adds: false,
             connects: None,
             is_silent: false,

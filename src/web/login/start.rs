@@ -19,11 +19,7 @@ use super::{
 use crate::{
     config::{ReturnTo, Settings},
     grants::{OwnedName, random_secret},
-    web::{
-        response,
-        session::{BrowserLogin, former_user},
-        worker::WorkerState,
-    },
+    web::{response, session::BrowserLogin, worker::WorkerState},
 };
 use salesforce_connection::{
     Error,
@@ -96,8 +92,8 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
         return Err(LoginError::from(failed).with_cookie(LoopGuard::removal(settings)));
     }
     let started_by = match options.has_prompt(Prompt::Login) {
-        true => worker.login(request).await?.map(|grant| former_user::hash(grant.key().user())),
-        false => None,
+        true => orgs::users(&worker, request).await?,
+        false => Vec::new(),
     };
     let start = Start { completed_before, started_by, ..Start::new(host, return_to, options) };
     begin(&worker, request, start)
@@ -112,8 +108,8 @@ pub(super) struct Start {
     pub(super) completed_before: u32,
     /// Whether it replaces one whose callback came too late.
     pub(super) replaces_late: bool,
-    /// A hash of the user who is logged in, if Salesforce is to show its login page.
-    pub(super) started_by: Option<String>,
+    /// Hashes of the users who are logged in, if Salesforce is to show its login page.
+    pub(super) started_by: Vec<String>,
     /// Whether the browser's other logins stay.
     pub(super) adds: bool,
     /// The owner of the app for whom it connects Salesforce. `None`: it logs the browser in.
@@ -131,7 +127,7 @@ impl Start {
             options,
             completed_before: 0,
             replaces_late: false,
-            started_by: None,
+            started_by: Vec::new(),
             adds: false,
             connects: None,
             is_silent: false,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Action, HtmlPage, PageTexts};
+use super::{Action, HtmlPage, LoginPage, PageKind, PageTexts};
 use salesforce_connection::{OrgId, UserId};
 
 /// The login hosts that a user can choose from.
@@ -74,6 +74,20 @@ impl ChoiceLabels {
 }
 
 impl HtmlPage {
+    /// Appends what the user chooses from, on the two pages that are choosers: of login hosts, and of orgs. Each other page
+    /// stays as it is.
+    ///
+    /// Call it for each page of an app's own design. Without it a chooser has nothing to choose from.
+    pub fn choices(self, page: &LoginPage, texts: &PageTexts) -> Self {
+        match page.kind() {
+            PageKind::ChooseHost(choices) => {
+                self.host_choices(choices, &texts.choices, texts.labels.get(choices.form.kind()))
+            }
+            PageKind::ChooseOrg(choices) => self.org_choices(choices, texts),
+            _ => self,
+        }
+    }
+
     /// Appends the forms of the chooser: a group of radio buttons, and a field for a My Domain where users may enter one.
     /// `button` is the label of their buttons.
     pub fn host_choices(mut self, choices: &HostChoices, labels: &ChoiceLabels, button: &str) -> Self {
@@ -131,6 +145,8 @@ pub struct OrgChoice {
     pub user_id: UserId,
     /// The user name, if Salesforce returned one.
     pub username: Option<String>,
+    /// The login host without the scheme.
+    pub login_host: String,
     /// Whether the app works in this org.
     pub is_current: bool,
     /// Makes the org the current one; `None` if it is.
@@ -147,7 +163,8 @@ impl HtmlPage {
             let id = format!("org-{index}");
             self = self.markup("<li><p id=\"").text(&id).markup("\">");
             self = self.text(org.username.as_deref().unwrap_or(org.user_id.as_str()));
-            self = self.markup(" <small>").text(org.organization_id.as_str()).markup("</small>");
+            self = self.markup(" <small>").text(org.organization_id.as_str());
+            self = self.markup(" · ").text(&org.login_host).markup("</small>");
             if org.is_current {
                 self = self.markup(" <strong>").text(&texts.choices.current).markup("</strong>");
             }

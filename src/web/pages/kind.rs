@@ -27,7 +27,7 @@ pub enum PageKind {
     ConfirmLogout,
     /// The user chooses a login host.
     ChooseHost(HostChoices),
-    /// The orgs that the browser is logged in at.
+    /// The orgs that the browser is logged in at: who is logged in where, with one org, too.
     ChooseOrg(OrgChoices),
     /// A link asks to add an org to those that the browser is logged in at. A button does it.
     AddOrg,
@@ -65,6 +65,8 @@ pub enum PageKind {
     FreshLoginRequired {
         /// Whether the request sent a form, which has to be sent again after the login.
         sent_form: bool,
+        /// The org at which the user has to log in again, unless it is the current one.
+        organization: Option<OrgId>,
     },
     /// A handler or an extractor returned an [`Error`](crate::Error).
     #[non_exhaustive]
@@ -96,6 +98,12 @@ impl PageKind {
         }
         if let Error::OrgLoginRequired(org) = error {
             return Self::OrgLoginRequired(*org);
+        }
+        if let Error::FreshLoginRequired { user, .. } = error {
+            return Self::FreshLoginRequired {
+                sent_form: !is_safe,
+                organization: Some(user.organization_id),
+            };
         }
         if matches!(error, Error::OrgNotAllowed) {
             return Self::LoginFailed(LoginFailure::OrgNotAllowed);

@@ -106,9 +106,10 @@ fn message(kind: &PageKind) -> Message {
         ),
         // Its texts name what is missing, see `texts`.
         PageKind::NotAllowed { .. } => Message("Not allowed", &[]),
-        PageKind::FreshLoginRequired { sent_form } => {
-            Message("Log in again", refusal_messages::fresh_login_required(*sent_form))
-        }
+        PageKind::FreshLoginRequired { sent_form, organization } => Message(
+            "Log in again",
+            refusal_messages::fresh_login_required(*sent_form, organization.is_some()),
+        ),
         PageKind::RequestFailed { failure, salesforce_code, .. } => {
             let Message(title, paragraphs) = request_failed(*failure);
             Message(title, api_errors::find(*salesforce_code).map_or(paragraphs, |known| known.paragraphs))

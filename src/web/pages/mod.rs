@@ -36,7 +36,8 @@
 //! # let _ = builder;
 //! ```
 //!
-//! The example `german_pages` shows pages of an app's own design.
+//! A page of the app's own design has to show the page's [actions](LoginPage::actions) and its
+//! [choices](HtmlPage::choices): without them it is a dead end. The example `german_pages` is a whole one.
 //!
 //! Status, `Retry-After` and the security headers are the same for each content. Programs and scripts get JSON instead
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
@@ -59,6 +60,8 @@ mod refusal_messages;
 mod render;
 mod reply;
 mod request_failure;
+#[cfg(test)]
+mod salesforce_errors;
 
 pub use self::{
     choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},

@@ -118,7 +118,7 @@ fn normalize(code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::salesforce_errors, *};
 
     #[test]
     fn each_spelling_of_a_code_is_known() {
@@ -135,52 +135,29 @@ mod tests {
         }
     }
 
-    /// The errors that reach a user in a login, with the descriptions that Salesforce sends (Salesforce Help "OAuth 2.0
-    /// Authorization Errors" and others), at the callback and at the token endpoint.
-    const IN_A_LOGIN: [(&str, &str); 33] = [
-        ("access_denied", "end-user denied authorization"),
-        ("immediate_unsuccessful", ""),
-        ("unsupported_response_type", "response type not supported"),
-        ("invalid_request", "missing required code challenge"),
-        ("invalid_request", "must use HTTPS"),
-        ("invalid_scope", "the requested scope is invalid, unknown, or malformed"),
-        ("invalid_grant", "ip restricted or invalid login hours"),
-        ("invalid_grant", "ip restricted"),
-        ("invalid_grant", "expired authorization code"),
-        ("invalid_grant", "invalid code verifier"),
-        ("invalid_grant", "authentication failure"),
-        ("inactive_user", "user is inactive"),
-        ("inactive_org", "organization is locked, closed, or suspended"),
-        ("rate_limit_exceeded", "number of logins exceeded"),
-        ("invalid_app_access", "user is not admin approved to access this app"),
-        ("OAUTH_APP_BLOCKED", "this app is blocked by admin"),
-        ("app_blocked", ""),
-        ("invalid_client", "app must be installed into org"),
-        ("invalid_client", "invalid client credentials"),
-        ("server_error", ""),
-        ("service_unavailable", ""),
-        ("invalid_session_level", ""),
-        ("oauth_flow_disabled", ""),
-        ("invalid_client_id", "client identifier invalid"),
-        ("redirect_uri_mismatch", "redirect_uri must match configuration"),
-        ("redirect_uri_missing", "redirect_uri not provided"),
-        (
-            "OAUTH_APPROVAL_ERROR_GENERIC",
-            "An unexpected error has occured during authentication. Please try again.",
-        ),
-        ("unsupported_grant_type", "grant type not supported"),
-        ("invalid_basic_auth_header", ""),
-        ("invalid_dpop_proof", ""),
-        ("use_dpop_nonce", ""),
-        ("bad_jti_claim", ""),
-        ("unknown_error", ""),
-    ];
+    /// Codes of the token endpoint that belong to flows without this crate's login: of devices, and SAML assertions.
+    const OF_OTHER_FLOWS: [&str; 3] = ["authorization_pending", "slow_down", "invalid_assertion_type"];
+
+    /// The errors that reach a user in a login, with the descriptions that Salesforce sends, at the callback and at the token
+    /// endpoint.
+    fn in_a_login() -> Vec<(String, String)> {
+        let documented = salesforce_errors::at(&["authorize.callback", "authorize.page", "token"]);
+        let own = documented.iter().filter(|error| !OF_OTHER_FLOWS.contains(&error.error.as_str()));
+        let each = |error: &salesforce_errors::Documented| {
+            let code = error.error.clone();
+            error.descriptions().map(|text| (code.clone(), text.to_owned())).collect::<Vec<_>>()
+        };
+        own.flat_map(each).collect()
+    }
 
     #[test]
     fn each_error_of_a_login_says_what_happened_who_can_change_it_and_where() {
         use super::super::{PageKind, fix::Who, messages};
         use crate::web::login::failure::LoginFailure;
-        for (sent, description) in IN_A_LOGIN {
+
+        let errors = in_a_login();
+        assert!(errors.len() > 40, "{errors:?}");
+        for (sent, description) in &errors {
             let code = known_code(sent);
             assert!(code.is_some(), "{sent} is not known");
             let failure = LoginFailure::Denied { code, description: known_description(description) };
@@ -192,9 +169,9 @@ mod tests {
             assert!(texts.who.is_some() && texts.paragraphs.len() == 2, "{sent}: {texts:?}");
             assert_eq!(texts.place.is_some(), fix.place.is_some(), "{sent}");
         }
-        let meanings: std::collections::HashSet<_> = IN_A_LOGIN
+        let meanings: std::collections::HashSet<_> = errors
             .iter()
-            .filter(|(code, _)| *code == "invalid_grant")
+            .filter(|(code, _)| code == "invalid_grant")
             .map(|(code, description)| find(Some(code), known_description(description)).refusal.title)
             .collect();
         assert_eq!(meanings.len(), 5, "the meanings of one code are told apart: {meanings:?}");

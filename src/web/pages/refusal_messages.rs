@@ -14,13 +14,15 @@ pub(super) fn not_allowed(refusal: &AccessRefusal, username: Option<&str>) -> Ve
     paragraphs
 }
 
-pub(super) fn fresh_login_required(sent_form: bool) -> &'static [&'static str] {
-    match sent_form {
-        true => &[
-            "For this you have to log in again. Nothing was done yet.",
-            "You come back to the page with the form. Send it again then.",
-        ],
-        false => &["For this you have to log in again. Nothing was done yet."],
+pub(super) fn fresh_login_required(sent_form: bool, is_other_org: bool) -> &'static [&'static str] {
+    const AGAIN: &str = "For this you have to log in again. Nothing was done yet.";
+    const AGAIN_THERE: &str = "This works in another of your organizations, too, where you have to log in again. Nothing was done yet.";
+    const FORM: &str = "You come back to the page with the form. Send it again then.";
+    match (is_other_org, sent_form) {
+        (false, false) => &[AGAIN],
+        (false, true) => &[AGAIN, FORM],
+        (true, false) => &[AGAIN_THERE],
+        (true, true) => &[AGAIN_THERE, FORM],
     }
 }
 

@@ -6,7 +6,7 @@ use actix_web::http::header::{HeaderValue, InvalidHeaderValue};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 
-use super::{Action, LoginPage, PageKind, PageTexts};
+use super::{Action, LoginPage, PageTexts};
 
 const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#181c24;--soft:#5a6478;--ground:#f3f5f9;--card:#fff;--line:#dfe4ee;--main:#0b5cab}\
@@ -85,6 +85,8 @@ fn source_of(style: &str) -> String {
 ///     for paragraph in &texts.paragraphs {
 ///         html = html.markup("<p>").text(paragraph).markup("</p>");
 ///     }
+///     // What the user chooses from, on the pages that are choosers.
+///     html = html.choices(page, &texts);
 ///     for action in page.actions() {
 ///         html = html.action(action, texts.labels.get(action.kind()));
 ///     }
@@ -196,14 +198,7 @@ impl HtmlPage {
         for paragraph in &texts.paragraphs {
             html = html.markup("<p>").text(paragraph).markup("</p>");
         }
-        html = html.facts(page, texts);
-        if let PageKind::ChooseHost(choices) = page.kind() {
-            html = html.host_choices(choices, &texts.choices, texts.labels.get(choices.form.kind()));
-        }
-        if let PageKind::ChooseOrg(choices) = page.kind() {
-            html = html.org_choices(choices, texts);
-        }
-        html = html.markup("<div class=\"actions\">");
+        html = html.facts(page, texts).choices(page, texts).markup("<div class=\"actions\">");
         for action in page.actions() {
             html = html.action(action, texts.labels.get(action.kind()));
         }

@@ -13,6 +13,7 @@ use tokio::sync::Mutex as AsyncMutex;
 use crate::{
     base::{evicting_map::EvictingMap, lock::lock},
     grants::GrantHandle,
+    store::GrantKey,
     web::worker::WorkerState,
 };
 use salesforce_connection::{Connection, Error, UserRef, oauth::Identity};
@@ -58,26 +59,27 @@ impl NotRead {
 #[error("what an access rule needs was not read within {READ_TIMEOUT:?}")]
 struct ReadTimedOut;
 
-/// What was read about the users of this process.
+/// What was read about the users of this process, by grant: while the app's credentials rotate, or beside a login by
+/// Canvas, a user has several, each with separate scopes and versions.
 #[derive(Default)]
-pub(super) struct AccessCache(Mutex<EvictingMap<UserRef, Arc<UserAccess>>>);
+pub(super) struct AccessCache(Mutex<EvictingMap<GrantKey, Arc<UserAccess>>>);
 
 impl AccessCache {
-    fn of(&self, user: UserRef) -> Arc<UserAccess> {
-        let mut users = lock(&self.0);
-        if let Some(access) = users.get(&user) {
+    fn of(&self, grant: GrantKey) -> Arc<UserAccess> {
+        let mut grants = lock(&self.0);
+        if let Some(access) = grants.get(&grant) {
             return Arc::clone(access);
         }
         let access = Arc::new(UserAccess::default());
         // What no request holds is read again when it is needed.
-        users.insert(user, Arc::clone(&access), |access| Arc::strong_count(access) > 1);
+        grants.insert(grant, Arc::clone(&access), |access| Arc::strong_count(access) > 1);
         access
     }
 
-    /// Forgets what was read about a user: the next request reads it again.
-    pub(super) async fn forget(&self, user: UserRef) {
-        let access = lock(&self.0).get(&user).map(Arc::clone);
-        if let Some(access) = access {
+    /// Forgets what was read with these grants: the next request reads it again.
+    pub(super) async fn forget(&self, grants: impl IntoIterator<Item = GrantKey>) {
+        for grant in grants {
+            let Some(access) = lock(&self.0).get(&grant).map(Arc::clone) else { continue };
             access.identity.forget().await;
             access.profile.forget().await;
             access.permission_sets.forget().await;
@@ -85,7 +87,7 @@ impl AccessCache {
     }
 }
 
-/// What was read about one user.
+/// What was read about the user of one grant.
 #[derive(Default)]
 struct UserAccess {
     identity: Cached<Identity>,
@@ -159,7 +161,7 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(worker: &'a WorkerState, grant: &'a GrantHandle, max_age: Duration) -> Self {
-        let access = worker.salesforce().rules().users.of(grant.key().user());
+        let access = worker.salesforce().rules().users.of(grant.key());
         Self { worker, grant, access, max_age }
     }
 

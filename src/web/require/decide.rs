@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, error::InternalError};
 use super::{
     AccessRefusal, RequireLogin,
     access::{self, NotRead},
-    fresh::Freshness,
+    fresh::{Freshness, RequiredFreshness},
 };
 use crate::{
     SalesforceUser,
@@ -87,6 +87,9 @@ impl fmt::Display for Denied {
 
 /// Returns the user of a request that passes.
 pub(super) async fn enforce(rule: &RequireLogin, request: &HttpRequest) -> Result<SalesforceUser, Denied> {
+    if let Some(within) = rule.fresh {
+        RequiredFreshness::of(request).require(within);
+    }
     let (worker, grant) = match extract::required(request).await {
         Ok(found) => found,
         // So that the user does not log in twice.
@@ -236,6 +239,10 @@ mod tests {
                 assert!(log.contains(text), "{text}: {log}");
             }
             assert!(!log.contains("ada@example.com"), "{log}");
+            // As the error of an extractor, too.
+            let error = || denied.into_error(&request).as_response_error().error_response();
+            let (response, log) = crate::base::test_log::logged(error);
+            assert_eq!((response.status().as_u16(), log.lines().count()), (403, 1), "{log}");
         }
     }
 }

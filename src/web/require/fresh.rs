@@ -1,8 +1,14 @@
 //! Whether the user of a login has proved recently who they are.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpMessage as _, HttpRequest};
 
 use crate::web::{session::FreshLogin, worker::WorkerState};
 
@@ -18,6 +24,41 @@ pub(super) enum Freshness {
     Old,
     /// The login asked for Salesforce's login page, and the ID token says that the user did not log in there.
     NotConfirmed,
+}
+
+/// The shortest time that a rule around a request asks for. It holds for each login that the handler works with, not only
+/// for the current one.
+///
+/// Shared, because an extractor's rule is known as late as when the other extractors have run.
+#[derive(Debug, Clone)]
+pub(crate) struct RequiredFreshness(Arc<AtomicU64>);
+
+/// No rule asks for a recent login.
+const NOT_REQUIRED: u64 = u64::MAX;
+
+impl RequiredFreshness {
+    pub(crate) fn of(request: &HttpRequest) -> Self {
+        let mut extensions = request.extensions_mut();
+        if let Some(known) = extensions.get::<Self>() {
+            return known.clone();
+        }
+        let required = Self(Arc::new(AtomicU64::new(NOT_REQUIRED)));
+        extensions.insert(required.clone());
+        required
+    }
+
+    pub(super) fn require(&self, within: Duration) {
+        self.0.fetch_min(within.as_secs(), Ordering::Relaxed);
+    }
+
+    /// Returns how old a login may be, unless this one is recent enough. `None`: it is, or no rule asks for it.
+    pub(crate) fn missing(&self, login: Option<FreshLogin>, now: SystemTime) -> Option<Duration> {
+        let within = match self.0.load(Ordering::Relaxed) {
+            NOT_REQUIRED => return None,
+            seconds => Duration::from_secs(seconds),
+        };
+        (Freshness::at(login, now, within) != Freshness::Fresh).then_some(within)
+    }
 }
 
 impl Freshness {

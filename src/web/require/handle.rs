@@ -70,7 +70,7 @@ impl Salesforce {
     /// For an app that learns of a change, for example because it has changed a permission itself. Otherwise what was read
     /// is used for [`RequireLogin::max_age`], or until the user's next login.
     pub async fn refresh_access(&self, user: UserRef) {
-        self.rules().users.forget(user).await;
+        self.rules().users.forget(self.grants().grant_keys(user)).await;
     }
 }
 

@@ -11,7 +11,9 @@ mod refusal;
 
 #[cfg(feature = "events")]
 pub(crate) use self::decide::enforce_here;
-pub(crate) use self::{check::rules_of_this_thread, decide::Denied, handle::RuleState};
+pub(crate) use self::{
+    check::rules_of_this_thread, decide::Denied, fresh::RequiredFreshness, handle::RuleState,
+};
 pub use self::{
     extract::{AccessRule, Allowed, MayUse},
     refusal::AccessRefusal,
@@ -214,8 +216,11 @@ impl RequireLogin {
     /// session that was left alone.
     ///
     /// Only a login counts that asked Salesforce for its login page (`prompt=login`, sealed into the pending login) and
-    /// that the same user completed; where the ID token has an `auth_time`, this has to be recent, too. Whether Salesforce
-    /// sends one is unverified.
+    /// that a user completed who had a valid login in this browser before it, or any user in a browser without one; where
+    /// the ID token has an `auth_time`, this has to be recent, too. Whether Salesforce sends one is unverified.
+    ///
+    /// In a browser with several orgs the rule is about the current login, and below it
+    /// [`SalesforceOrgs`](crate::SalesforceOrgs) gives only logins that are as recent.
     ///
     /// A navigation by GET is sent to log in and comes back. Every other request gets 401 `fresh_login_required` with the
     /// login's URL and `WWW-Authenticate: Bearer error="insufficient_user_authentication"` (RFC 9470); a form gets a page

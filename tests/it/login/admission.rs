@@ -9,19 +9,21 @@ use std::{
 };
 
 use crate::support::{
-    ADA, CALLBACK, Client, LOGIN, Page, Server, TestApp, app::listen, reserve, serve, settings_for,
+    ADA, CALLBACK, Client, LOGIN, Page, Server, TestApp,
+    app::{listen, standard},
+    reserve, serve, settings_for,
 };
 use actix_salesforce::{
-    InvalidFacts, LoginDecision, LoginFacts, Salesforce, SalesforceBuilder, SalesforceUser,
+    Config, InvalidFacts, LoginDecision, LoginFacts, Salesforce, SalesforceBuilder, SalesforceUser,
     store::{GrantFilter, MemoryStore},
 };
 use actix_web::{App, Responder, web};
-use salesforce_fake_org::{FakeOrg, Fault, Host, User};
+use salesforce_fake_org::{FakeOrg, Host, User};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-const BEN: &str = "ben@example.com";
-const KEY: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
+pub(super) const BEN: &str = "ben@example.com";
+pub(super) const KEY: &str = "q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=";
 
 #[derive(Serialize, Deserialize)]
 struct Tenant {
@@ -34,7 +36,7 @@ async fn tenant(tenant: LoginFacts<Tenant>) -> impl Responder {
 }
 
 /// An app of four workers that reads the facts of a login.
-async fn app_of(
+pub(super) async fn app_of(
     org: &FakeOrg,
     settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
 ) -> (Server, Salesforce) {
@@ -53,13 +55,13 @@ async fn app_of(
 }
 
 /// Logs in as this user, to the page where the login ends.
-async fn log_in(server: &Server, org: &FakeOrg, browser: &Client, name: &str) -> Page {
+pub(super) async fn log_in(server: &Server, org: &FakeOrg, browser: &Client, name: &str) -> Page {
     org.sign_in(&org.user(name));
     browser.visit(&format!("{}{LOGIN}?return_to=/user", server.url)).await
 }
 
 /// The tokens of a refused login are revoked at the login host, and its instance was asked only for what is named.
-async fn asserts_undone(org: &FakeOrg, user: &User, salesforce: &Salesforce, asked: &[&str]) {
+pub(super) async fn asserts_undone(org: &FakeOrg, user: &User, salesforce: &Salesforce, asked: &[&str]) {
     let started = Instant::now();
     while !org.live_refresh_tokens(user).is_empty() {
         assert!(started.elapsed() < Duration::from_secs(10), "the tokens are revoked");
@@ -153,91 +155,42 @@ async fn a_login_of_an_org_that_is_denied_later_counts_no_more() {
     assert_eq!(salesforce.list_grants(GrantFilter::All).await.unwrap().len(), 1, "nothing new is stored");
 }
 
+/// The variables of the environment, as an operator sets them.
 #[actix_web::test]
-async fn sandboxes_may_be_left_out() {
-    let org = FakeOrg::start().await.unwrap();
-    let queries = || org.requests().iter().filter(|request| request.path.contains("/query")).count();
-    let (server, salesforce) = app_of(&org, |builder| builder.allow_sandboxes(false)).await;
-    assert_eq!(log_in(&server, &org, &Client::new(), ADA).await.status, 200, "a production org");
-    assert_eq!(log_in(&server, &org, &Client::new(), BEN).await.status, 200);
-    assert_eq!(queries(), 1, "an org is asked once");
-    salesforce.revoke_grants(GrantFilter::All).await.unwrap();
-
-    // Which does not say it is refused, too. An outage says nothing.
-    for (policy, fault, status, text) in [
-        (json!({ "is_sandbox": true }), None, 403, "production organizations only"),
-        (
-            json!({ "is_sandbox": false }),
-            Some(Fault::RawBody {
-                status: 400,
-                content_type: "application/json".into(),
-                body: json!([{ "errorCode": "INVALID_TYPE", "message": "no such type" }]).to_string().into(),
-            }),
-            403,
-            "production organizations only",
-        ),
-        (json!({}), Some(Fault::Status(503)), 503, "could not find out whether you may use it"),
+async fn variables_say_which_orgs_and_whether_sandboxes_come_in() {
+    for (name, value, is_sandbox, status) in [
+        ("SALESFORCE_DENIED_ORGS", "00D000000000009EAA, {org}", false, 403),
+        ("SALESFORCE_DENIED_ORGS", "00D000000000009EAA", false, 200),
+        ("SALESFORCE_ALLOWED_ORGS", "00D000000000009EAA {org}", false, 200),
+        ("SALESFORCE_ALLOWED_ORGS", "00D000000000009EAA", false, 403),
+        ("SALESFORCE_ALLOW_SANDBOXES", "false", true, 403),
+        ("SALESFORCE_ALLOW_SANDBOXES", "false", false, 200),
+        ("SALESFORCE_ALLOW_SANDBOXES", "true", true, 200),
     ] {
         let org = FakeOrg::start().await.unwrap();
-        org.set_policy(&policy).unwrap();
-        let asked = Arc::new(AtomicUsize::new(0));
-        let counted = Arc::clone(&asked);
-        let (server, salesforce) = app_of(&org, |builder| {
-            builder.allow_sandboxes(false).on_login(move |_| {
-                counted.fetch_add(1, Ordering::SeqCst);
-                async { Ok::<_, InvalidFacts>(LoginDecision::allow()) }
-            })
-        })
-        .await;
-        if let Some(fault) = fault {
-            org.faults().query(fault);
-        }
-        let browser = Client::new();
-        let page = log_in(&server, &org, &browser, ADA).await;
-        assert_eq!((page.status, page.body.contains(text)), (status, true), "{page:?}");
-        assert_eq!(page.header("retry-after").is_empty(), status != 503);
-        asserts_undone(&org, &org.user(ADA), &salesforce, &["/userinfo", "/query"]).await;
-        assert_eq!(asked.load(Ordering::SeqCst), 0, "the app's function sees the user last");
-        // Where they may come in, the org is not asked.
-        let (server, _) = app_of(&org, |builder| builder).await;
-        assert_eq!(log_in(&server, &org, &browser, ADA).await.status, 200, "{policy}");
+        org.set_policy(&json!({ "is_sandbox": is_sandbox })).unwrap();
+        let (listener, url) = reserve();
+        let value = value.replace("{org}", &org.organization_id());
+        let config = Config::from_variables(|asked| match asked {
+            "SALESFORCE_PUBLIC_URL" => Some(url.clone()),
+            asked if asked == name => Some(value.clone()),
+            asked => org.variable(asked),
+        });
+        let salesforce = Salesforce::from_config(config).await.unwrap();
+        let server = standard(listener, 4, salesforce);
+        let page = log_in(&server, &org, &Client::new(), ADA).await;
+        assert_eq!(page.status, status, "{name}={value}: {page:?}");
     }
-}
-
-/// The setting comes with the next version of the app: each of its processes asks the org once.
-#[actix_web::test]
-async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
-    let org = FakeOrg::start().await.unwrap();
-    org.set_policy(&json!({ "is_sandbox": true })).unwrap();
-    let store = Arc::new(MemoryStore::default());
-    let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
-    let (before, _) = app_of(&org, shared).await;
-    let browser = Client::new();
-    assert_eq!(log_in(&before, &org, &browser, ADA).await.status, 200);
-
-    let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
-    let questions = || org.requests().iter().filter(|request| request.path.contains("/query")).count();
-    let mut status = 0;
-    for _ in 0..200 {
-        status = browser.fetch(&format!("{}/user", after.url)).await.status;
-        if status == 401 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    for (name, value) in [("SALESFORCE_ALLOW_SANDBOXES", "maybe"), ("SALESFORCE_DENIED_ORGS", "acme")] {
+        let org = FakeOrg::start().await.unwrap();
+        let config = Config::from_variables(|asked| match asked {
+            asked if asked == name => Some(value.to_owned()),
+            asked => org.variable(asked),
+        });
+        let error = Salesforce::from_config(config).await.unwrap_err();
+        assert_eq!(error.problems().iter().map(|problem| problem.setting).collect::<Vec<_>>(), [name]);
+        assert!(!error.to_string().contains(value), "{error}");
     }
-    assert_eq!((status, questions()), (401, 1));
-    assert_eq!(log_in(&after, &org, &Client::new(), BEN).await.status, 403);
-    let user = org.user(ADA);
-    let user =
-        actix_salesforce::UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
-    let job = salesforce.user_connection(user).await;
-    assert!(matches!(job, Err(actix_salesforce::Error::OrgNotAllowed)), "{job:?}");
-    let issued = serde_json::to_vec(&org.issue_tokens(&org.user(ADA), "api refresh_token")).unwrap();
-    let tokens = salesforce.oauth().accept(salesforce.login_host(), &issued).unwrap();
-    let imported = salesforce.import_tokens(&salesforce.login_host().clone(), tokens).await;
-    assert!(matches!(imported, Err(actix_salesforce::Error::OrgNotAllowed)), "{imported:?}");
-    assert_eq!(questions(), 1);
-    assert_eq!(browser.fetch(&format!("{}/user", before.url)).await.status, 200, "nothing was deleted");
 }
 
 #[actix_web::test]

@@ -12,7 +12,8 @@ use crate::support::{
     reserve, settings_for,
 };
 use actix_salesforce::{
-    MaybeSalesforceConn, SalesforceBuilder, SalesforceUser, SilentLogin, UserRef, store::GrantFilter,
+    InvalidFacts, LoginDecision, MaybeSalesforceConn, SalesforceBuilder, SalesforceUser, SilentLogin,
+    UserRef, store::GrantFilter,
 };
 use actix_web::{App, HttpRequest, Responder, web};
 use reqwest::Method;
@@ -254,6 +255,64 @@ async fn a_site_is_never_asked_for_a_silent_login() {
     let app = around(org, |builder| builder.login_url(site)).await;
     assert_eq!(Client::new().open(&app.url("/home")).await.body, "anonymous");
     assert_eq!(authorizations(&app), 0);
+}
+
+/// Where users of the org may not come in, the visitor sees the page as without a login, and nothing is left behind.
+#[actix_web::test]
+async fn a_silent_login_that_is_refused_leaves_nothing_behind() {
+    let org = FakeOrg::start().await.unwrap();
+    let id = org.organization_id();
+    for refuse in ["list", "function", "on_login"] {
+        let org = FakeOrg::builder().organization_id(&id).start().await.unwrap();
+        let app = around(org, |builder| match refuse {
+            "list" => builder.denied_orgs([id.clone()]),
+            "function" => builder.allow_org_if(|_| async { Ok::<_, std::io::Error>(false) }),
+            _ => builder.on_login(|_| async { Ok::<_, InvalidFacts>(LoginDecision::refuse("No.")) }),
+        })
+        .await;
+        sign_in(&app);
+        let browser = Client::new();
+        let page = browser.visit(&app.url("/home")).await;
+        assert_eq!((page.body.as_str(), page.sets_login()), ("anonymous", false), "{refuse}: {page:?}");
+        assert_eq!(
+            (app.exchanges(), browser.visit(&app.url("/home")).await.status),
+            (1, 200),
+            "{refuse}: once"
+        );
+        assert_eq!(app.exchanges(), 1, "{refuse}");
+        for _ in 0..200 {
+            if app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty() {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(app.org.live_refresh_tokens(&app.org.user(ADA)).is_empty(), "{refuse}: revoked");
+        assert_eq!(app.salesforce.list_grants(GrantFilter::All).await.unwrap().len(), 0, "{refuse}");
+    }
+}
+
+/// At the host of the browser's last login, and at no other.
+#[actix_web::test]
+async fn a_silent_login_goes_to_the_last_login_host() {
+    let sandbox = FakeOrg::start().await.unwrap();
+    let org =
+        FakeOrg::builder().client(&sandbox.client_id(), &sandbox.client_secret()).start().await.unwrap();
+    let (login, instance) = (sandbox.login_url(), sandbox.instance_url());
+    let app =
+        around(org, |builder| builder.login_host("sandbox", login.clone()).allowed_origin(instance)).await;
+    sign_in(&app);
+    sandbox.sign_in(&sandbox.user(BEN));
+    let browser = Client::new();
+    browser.visit(&app.url(&format!("{LOGIN}?host=sandbox&return_to=/user"))).await;
+    app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+    // A while after the login.
+    let (guard, _) = browser.own_cookie(".landed").unwrap();
+    browser.remove_cookie("127.0.0.1", &guard);
+    let start = browser.open(&app.url("/protected")).await.location();
+    assert!(start.as_str().starts_with(&*login), "{start}");
+    assert_eq!(query(&start, "immediate").as_deref(), Some("true"));
+    assert_eq!(browser.visit(&app.url("/protected")).await.body, BEN);
+    assert_eq!((sandbox.token_calls("authorization_code"), app.exchanges()), (2, 0));
 }
 
 const BEN: &str = "ben@example.com";

@@ -11,7 +11,8 @@ use salesforce_fake_org::{FakeOrg, Fault, Route};
 use serde_json::json;
 
 /// An org whose client credentials run as Ada, and the settings that use them.
-async fn org_with_service_user() -> (FakeOrg, impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) {
+pub(super) async fn org_with_service_user() -> (FakeOrg, impl FnOnce(SalesforceBuilder) -> SalesforceBuilder)
+{
     let org = FakeOrg::builder().execution_user(ADA).start().await.unwrap();
     let service = ServiceUser::client_credentials(org.instance_url().parse().unwrap());
     (org, |builder: SalesforceBuilder| builder.service_user(service))

@@ -3,11 +3,15 @@
 use std::sync::{Arc, Mutex};
 
 use crate::support::{
-    ADA, CALLBACK, Client, Server, app::standard, failing::FailingStore, free_port, settings_for,
+    ADA, CALLBACK, Client, Server,
+    app::{listen, routes, standard},
+    failing::FailingStore,
+    free_port, serve, settings_for,
 };
 use actix_salesforce::{
-    AuthEvent, Salesforce, SalesforceBuilder, UserRef, store::GrantFilter, token::ServiceUser,
+    AuthEvent, RequireLogin, Salesforce, SalesforceBuilder, UserRef, store::GrantFilter, token::ServiceUser,
 };
+use actix_web::{App, web};
 use salesforce_fake_org::{FakeOrg, Fault};
 use serde_json::json;
 
@@ -314,6 +318,42 @@ async fn a_refused_grant_does_not_need_the_previous_credentials() {
     let (_app, salesforce) = deployment.run(Sets::Both).await;
     assert_eq!(broken(&salesforce).await, 0, "its user has logged in");
     assert_eq!(salesforce.list_grants(GrantFilter::All).await.unwrap().len(), 1);
+}
+
+/// A user has a login under each client id. What an access rule reads is read once for each of the two grants.
+#[actix_web::test]
+async fn what_a_rule_reads_with_one_grant_does_not_replace_that_of_another() {
+    let deployment = Deployment::in_memory().await;
+    let url = |path: &str| deployment.url(path);
+    let (old, new) = (Client::new(), Client::new());
+    let (app, _) = deployment.run(Sets::Old).await;
+    assert_eq!(old.visit(&url("/whoami")).await.status, 200);
+    drop(app);
+    deployment.rotate();
+    let salesforce = deployment.settings(Sets::Both).build().await.unwrap();
+    let wrapped = salesforce.clone();
+    let listener = std::net::TcpListener::bind(("127.0.0.1", deployment.port)).unwrap();
+    let _server = serve(listener, move |listener| {
+        listen!(listener, 4, move || {
+            let rule = RequireLogin::new().any_org().user_type("STANDARD");
+            let page = web::resource("/guarded").get(|| async { "in" }).wrap(rule);
+            App::new().service(page).configure(routes).wrap(wrapped.clone())
+        })
+    });
+    assert_eq!(new.visit(&url("/whoami")).await.status, 200);
+    assert_eq!(client_ids(&salesforce).await.len(), 2);
+    deployment.org.clear_requests();
+    let reads = async || {
+        for _ in 0..3 {
+            for browser in [&old, &new] {
+                assert_eq!(browser.fetch(&url("/guarded")).await.body, "in");
+            }
+        }
+        deployment.org.requests().iter().filter(|request| request.path.starts_with("/id/")).count()
+    };
+    assert_eq!(reads().await, 2);
+    salesforce.refresh_access(deployment.user(ADA)).await;
+    assert_eq!(reads().await, 4, "all grants of the user are forgotten");
 }
 
 #[actix_web::test]

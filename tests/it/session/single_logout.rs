@@ -1,8 +1,19 @@
 //! Salesforce's single logout: its page, and the call of that page into the app (OpenID Connect Front-Channel Logout).
 
-use crate::support::{ADA, Client, Page, TestApp};
-use actix_salesforce::{config::RevokeOnLogout, store::GrantFilter};
+use crate::support::{
+    ADA, Client, Page, TestApp,
+    app::{listen, routes},
+    reserve, serve, settings_for,
+};
+use actix_salesforce::{
+    SessionMode,
+    actix_session::{SessionMiddleware, storage::CookieSessionStore},
+    config::RevokeOnLogout,
+    store::GrantFilter,
+};
+use actix_web::{App, cookie::Key};
 use reqwest::Method;
+use salesforce_fake_org::FakeOrg;
 
 const LOGOUT: &str = "/auth/salesforce/logout";
 const SLO: &str = "/auth/salesforce/slo";
@@ -101,6 +112,36 @@ async fn a_handle_that_is_called_again_and_again_is_refused_for_a_while() {
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429, 429]);
     assert_eq!(call(&app, &framed(&other)).await.status, 200, "another browser is not affected");
     assert!(!app.is_logged_in(&other).await);
+}
+
+/// With the app's own session the logins end all the same, at all orgs of the browser; the session is the app's concern.
+#[actix_web::test]
+async fn a_logout_at_salesforce_leaves_the_apps_own_session() {
+    let org = FakeOrg::start().await.unwrap();
+    org.sign_in(&org.user(ADA));
+    let (listener, url) = reserve();
+    let builder = settings_for(&org, &url).single_logout(true).session(SessionMode::App);
+    let salesforce = builder.build().await.unwrap();
+    let wrapped = salesforce.clone();
+    let server = serve(listener, move |listener| {
+        let key = Key::generate();
+        listen!(listener, 4, move || {
+            let session = SessionMiddleware::builder(CookieSessionStore::default(), key.clone());
+            App::new().configure(routes).wrap(wrapped.clone()).wrap(session.cookie_secure(false).build())
+        })
+    });
+    let app = TestApp { org, salesforce, server };
+    let browser = app.logged_in().await;
+    assert_eq!(browser.fetch(&app.url("/session")).await.body, "1");
+    app.org.sign_in(&app.org.user("ben@example.com"));
+    let add = [("add", "1"), ("return_to", "/user")];
+    let start = browser.submit(&app.url("/auth/salesforce/orgs"), &app.server.url, &add).await.location();
+    assert_eq!(browser.visit(start.as_str()).await.json()["username"], "ben@example.com");
+    let frame = framed(&browser);
+    assert_eq!(call(&app, &frame).await.status, 200);
+    assert!(frame.own_cookie(".slo").is_none() && !app.is_logged_in(&browser).await);
+    assert_eq!(app.salesforce.list_logins(GrantFilter::All).await.unwrap().len(), 0);
+    assert_eq!(browser.fetch(&app.url("/session")).await.body, "2", "what the app stored is there");
 }
 
 /// Whatever the settings say of a logout here: any site can make the call.

@@ -29,7 +29,7 @@ async fn start() -> ([FakeOrg; 2], Server) {
     };
     let (one, two) = (make(&orgs[0], "/one").await, make(&orgs[1], "/two").await);
     let server = serve(listener, move |listener| {
-        listen!(listener, 2, move || {
+        listen!(listener, 4, move || {
             let scope = |path: &str| {
                 web::scope(path)
                     .service(web::resource("/home").wrap(SilentLogin::new()).to(home))

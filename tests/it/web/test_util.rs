@@ -2,9 +2,9 @@
 
 use crate::support::app::{listen, reserve, routes, serve};
 use actix_salesforce::{
-    Config, LoginDecision, LoginFacts, RequireLogin, Salesforce, SessionMode,
+    Config, LoginDecision, LoginFacts, OrgId, RequireLogin, Salesforce, SalesforceOrgs, SessionMode,
     store::GrantFilter,
-    testing::{LogInAsError, log_in_as},
+    testing::{LogInAsError, log_in_as, log_in_as_at},
 };
 use actix_web::{
     App,
@@ -61,6 +61,49 @@ async fn a_test_user_can_have_logged_in_just_now_and_has_the_facts_of_on_login()
     assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
     let ada = ada.freshly_logged_in().unwrap();
     assert_eq!(call_and_read_body(&app, ada.post("/danger").to_request()).await, "gold");
+}
+
+/// A handler of two orgs, as its unit test sees it.
+#[actix_web::test]
+async fn a_test_user_is_logged_in_at_several_orgs() {
+    let source = FakeOrg::start().await.unwrap();
+    let (id, secret) = (source.client_id(), source.client_secret());
+    let target = FakeOrg::builder().client(&id, &secret).start().await.unwrap();
+    let builder = crate::support::settings_for(&source, "http://127.0.0.1:8080");
+    let salesforce = builder
+        .login_host("target", target.login_url())
+        .allowed_origin(target.instance_url())
+        .build()
+        .await
+        .unwrap();
+    let of = |orgs: SalesforceOrgs, path: web::Path<OrgId>| async move {
+        Ok::<_, actix_salesforce::Error>(orgs.connection(*path)?.identity().await?.username)
+    };
+    let recent = web::scope("/recent").route("/{org}", web::get().to(of)).wrap(RequireLogin::new().fresh(5));
+    let app = App::new().service(recent).route("/{org}", web::get().to(of)).wrap(salesforce.clone());
+    let app = init_service(app).await;
+    let path = |org: &FakeOrg| format!("/{}", org.organization_id());
+
+    let ben = target.issue_tokens(&target.user("ben@example.com"), "api refresh_token");
+    let ben = log_in_as_at(&salesforce, "target", &ben).await.unwrap();
+    let ada = source.issue_tokens(&source.user(ADA), "api");
+    let ada = log_in_as(&salesforce, &ada).await.unwrap();
+    let missing = call_service(&app, ada.get(&path(&target)).to_request()).await;
+    assert_eq!(missing.status(), StatusCode::FORBIDDEN);
+    let both = ada.also_logged_in(&ben).unwrap();
+    target.expire_access_tokens();
+    for (org, name) in [(&source, ADA), (&target, "ben@example.com")] {
+        assert_eq!(call_and_read_body(&app, both.get(&path(org)).to_request()).await, name);
+    }
+    assert_eq!(target.token_calls("refresh_token"), 1, "at its own login host");
+
+    let recent = format!("/recent{}", path(&target));
+    let both = both.freshly_logged_in().unwrap();
+    assert_eq!(call_service(&app, both.get(&recent).to_request()).await.status(), StatusCode::UNAUTHORIZED);
+    let both = both.also_logged_in(&ben.freshly_logged_in().unwrap()).unwrap();
+    assert_eq!(call_and_read_body(&app, both.get(&recent).to_request()).await, "ben@example.com");
+    let unknown = log_in_as_at(&salesforce, "nowhere", &json!({})).await.unwrap_err();
+    assert!(matches!(unknown, LogInAsError::UnknownHost));
 }
 
 /// Two people at once, each with their own data.

@@ -36,8 +36,11 @@ impl Granted {
     }
 }
 
-/// Objects that every user reads: an app asks them about the user and the org.
-const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", "PermissionSet", "PermissionSetAssignment"];
+/// Objects that need no permission of the object: an app asks them about the user and the org.
+const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", SETUP[0], SETUP[1]];
+
+/// Objects for users who may view the setup. For others they do not exist; which error Salesforce sends is unverified.
+const SETUP: [&str; 2] = ["PermissionSet", "PermissionSetAssignment"];
 
 /// Views of objects, each once. They live as long as the process does.
 static VIEWS: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());
@@ -54,6 +57,12 @@ impl Schema {
             }
         }
         self
+    }
+
+    /// The objects as a user sees them who may not view the setup.
+    pub(crate) fn without_setup(&self) -> Self {
+        let objects = self.objects().iter().filter(|object| !SETUP.contains(&object.name));
+        Self { objects: objects.copied().collect() }
     }
 
     /// The objects as a user sees them who has nothing but this.

@@ -8,7 +8,6 @@ use crate::data::tokens::OAUTH_TOKEN;
 use crate::data::{ApiError, Inner};
 use crate::soql::cursor::Owner;
 use crate::soql::{self, Pages, Plan, RowPlan, Scope};
-use crate::user::ADMINISTRATOR;
 
 pub(super) fn query(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     start(request, data, Scope::Live)
@@ -34,15 +33,6 @@ fn start(request: &RestRequest<'_>, data: &mut Inner, scope: Scope) -> Result {
     }
     if words.contains("organization") {
         data.set_sandbox(request.org.settings().is_sandbox)?;
-    }
-    // For users who may view the setup or assign permission sets (OBJ: PermissionSetAssignment). Which error others get
-    // is unverified.
-    if words.contains("permissionset") && request.user.rights.profile != ADMINISTRATOR {
-        return Err(ApiError::bad(
-            "INVALID_TYPE",
-            "sObject type 'PermissionSetAssignment' is not supported.",
-        )
-        .into());
     }
     if request.param("columns") == Some("true") {
         // A wrong query is one here too.

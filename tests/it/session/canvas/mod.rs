@@ -1,14 +1,15 @@
 //! Canvas: a signed request of Salesforce logs in, once, in a frame, and changes no ordinary login.
 
 mod frame;
+mod processes;
 mod signed_request;
 
 use crate::support::{
-    Client, Page, TestApp,
+    Client, Page, Server, TestApp,
     app::{listen, routes, serve},
     reserve, settings_for,
 };
-use actix_salesforce::{LoginFacts, RequireLogin, SalesforceBuilder, SalesforceUser};
+use actix_salesforce::{LoginFacts, RequireLogin, Salesforce, SalesforceBuilder, SalesforceUser};
 use actix_web::{App, HttpResponse, Responder, web};
 use reqwest::Method;
 use salesforce_fake_org::FakeOrg;
@@ -42,8 +43,17 @@ async fn facts(facts: LoginFacts<serde_json::Value>) -> impl Responder {
 }
 
 async fn around(org: FakeOrg, settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> TestApp {
+    let (salesforce, server) = run(&org, settings).await;
+    TestApp { org, salesforce, server }
+}
+
+/// Runs one process of the app.
+async fn run(
+    org: &FakeOrg,
+    settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
+) -> (Salesforce, Server) {
     let (listener, url) = reserve();
-    let salesforce = settings(settings_for(&org, &url)).build().await.unwrap();
+    let salesforce = settings(settings_for(org, &url)).build().await.unwrap();
     let wrapped = salesforce.clone();
     let server = serve(listener, move |listener| {
         listen!(listener, 4, move || {
@@ -66,7 +76,7 @@ async fn around(org: FakeOrg, settings: impl FnOnce(SalesforceBuilder) -> Salesf
                 .wrap(wrapped.clone())
         })
     });
-    TestApp { org, salesforce, server }
+    (salesforce, server)
 }
 
 async fn start() -> TestApp {
@@ -95,7 +105,17 @@ async fn post_form(
     form: &str,
     headers: &[(&str, &str)],
 ) -> Page {
-    let origin = app.org.instance_url();
+    post_form_to(&app.org, &app.url(path), browser, form, headers).await
+}
+
+async fn post_form_to(
+    org: &FakeOrg,
+    url: &str,
+    browser: &Client,
+    form: &str,
+    headers: &[(&str, &str)],
+) -> Page {
+    let origin = org.instance_url();
     let origin = origin.trim_end_matches('/');
     let given = |name: &str| headers.iter().any(|(given, _)| *given == name);
     let usual = [
@@ -108,7 +128,7 @@ async fn post_form(
     ];
     let mut all: Vec<_> = usual.into_iter().filter(|(name, _)| !given(name)).collect();
     all.extend(headers.iter().filter(|(_, value)| !value.is_empty()));
-    browser.send(Method::POST, &app.url(path), &all, Some(form)).await
+    browser.send(Method::POST, url, &all, Some(form)).await
 }
 
 /// A frame in which this user is logged in.

@@ -2,13 +2,16 @@
 
 mod apart;
 mod ends;
+mod fresh;
+mod processes;
 mod route;
 
 use std::{net::TcpListener, time::Duration};
 
 use crate::support::{ADA, Client, Page, Server, app, reserve, serve, settings_for};
 use actix_salesforce::{
-    OrgId, Result, Salesforce, SalesforceBuilder, SalesforceConn, SalesforceOrgs, SessionMode,
+    AccessRule, Allowed, OrgId, RequireLogin, Result, Salesforce, SalesforceBuilder, SalesforceConn,
+    SalesforceOrgs, SessionMode,
     actix_session::{SessionMiddleware, storage::CookieSessionStore},
     store::GrantFilter,
 };
@@ -40,6 +43,24 @@ async fn both_orgs(
     Ok(web::Json(names))
 }
 
+/// The same below a rule that is an extractor.
+async fn both_orgs_of_a_recent_login(
+    orgs: SalesforceOrgs,
+    _: Allowed<Recent>,
+    path: web::Path<(OrgId, OrgId)>,
+) -> Result<impl Responder> {
+    let (source, target) = (orgs.connection(path.0)?, orgs.connection(path.1)?);
+    Ok(format!("{} {}", source.identity().await?.username, target.identity().await?.username))
+}
+
+struct Recent;
+
+impl AccessRule for Recent {
+    fn rule() -> RequireLogin {
+        RequireLogin::new().fresh(5)
+    }
+}
+
 #[get("/current")]
 async fn all_orgs(orgs: SalesforceOrgs) -> impl Responder {
     orgs.iter().map(|login| login.user().username.clone().unwrap_or_default()).collect::<Vec<_>>().join(" ")
@@ -51,13 +72,24 @@ fn run(listener: TcpListener, salesforce: Salesforce, mode: SessionMode) -> Serv
         app::listen!(listener, 4, move || {
             let own =
                 SessionMiddleware::builder(CookieSessionStore::default(), key.clone()).cookie_secure(false);
+            let recent = web::scope("/recent").service(both_orgs).service(all_orgs);
             App::new()
+                .service(recent.wrap(RequireLogin::new().fresh(5)))
+                .route("/recently/{source}/{target}", web::get().to(both_orgs_of_a_recent_login))
                 .service(both_orgs)
                 .service(all_orgs)
                 .configure(app::routes)
                 .wrap(salesforce.clone())
                 .wrap(actix_web::middleware::Condition::new(mode == SessionMode::App, own.build()))
         })
+    })
+}
+
+/// The first org is behind the default login host, the others behind `org1`, `org2`, …
+fn settings_of(orgs: &[FakeOrg], url: &str, mode: SessionMode) -> SalesforceBuilder {
+    let others = orgs.iter().enumerate().skip(1);
+    others.fold(settings_for(&orgs[0], url).session(mode), |builder, (index, org)| {
+        builder.login_host(format!("org{index}"), org.login_url()).allowed_origin(org.instance_url())
     })
 }
 
@@ -84,12 +116,7 @@ impl Several {
             orgs.push(org);
         }
         let (listener, url) = reserve();
-        let mut builder = settings_for(&orgs[0], &url).session(mode);
-        for (index, org) in orgs.iter().enumerate().skip(1) {
-            builder =
-                builder.login_host(format!("org{index}"), org.login_url()).allowed_origin(org.instance_url());
-        }
-        let salesforce = settings(builder).build().await.unwrap();
+        let salesforce = settings(settings_of(&orgs, &url, mode)).build().await.unwrap();
         let server = run(listener, salesforce.clone(), mode);
         Self { orgs, salesforce, server }
     }

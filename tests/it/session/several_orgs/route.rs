@@ -21,7 +21,7 @@ async fn an_org_is_added_listed_switched_to_and_dropped() {
     assert_eq!(app.listed(&browser).await, (3, Some(2)));
     assert_eq!(app.logins().await, 3);
     let list = browser.fetch(&app.url(ORGS)).await.json();
-    for member in ["organization_id", "user_id", "username", "current"] {
+    for member in ["organization_id", "user_id", "username", "login_host", "current"] {
         assert!(list[0].get(member).is_some(), "{list}");
     }
 
@@ -74,6 +74,11 @@ async fn the_page_of_orgs_has_a_form_for_each_change() {
     );
     assert_eq!(page.body.matches("name=\"return_to\" value=\"/names\"").count(), 3, "{page:?}");
     assert_eq!(page.body.matches("aria-describedby=\"org-").count(), 3, "{page:?}");
+    for org in &app.orgs {
+        let host = org.login_url().replace("http://", "");
+        let login = format!("{} · {}", org.organization_id(), host.trim_end_matches('/'));
+        assert!(page.body.contains(&login), "{login}: {page:?}");
+    }
     assert!(page.body.contains("href=\"/auth/salesforce/hosts?add=1\">Add an organization"), "{page:?}");
     let chooser = browser.open(&app.url("/auth/salesforce/hosts?add=1&return_to=/names")).await;
     assert!(chooser.body.contains("<form method=\"post\" action=\"/auth/salesforce/orgs\">"), "{chooser:?}");

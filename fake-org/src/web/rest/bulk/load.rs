@@ -11,11 +11,11 @@ use crate::data::schema::{Field, Object};
 use crate::data::{ApiError, DataError, Inner, Record};
 use crate::jobs::{Ingest, Job, Work};
 use crate::state::Org;
+use crate::user::User;
 
 /// Each row succeeds or fails alone.
-pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
+pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job, user: &User) -> Result<()> {
     let object = data.schema.object(&job.object).ok_or_else(ApiError::not_found)?;
-    let user = org.auth(|auth| auth.user(&job.user_id).cloned()).ok_or_else(ApiError::not_found)?;
     let Work::Ingest(ingest) = &mut job.work else { return Ok(()) };
     let bytes = ingest.data.take().unwrap_or_default();
     // The end of a line within a quoted text is a part of that text. (Unverified.)
@@ -42,7 +42,7 @@ pub(super) fn load(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
     };
     let request = RestRequest::new(
         org,
-        &user,
+        user,
         job.version,
         axum::http::Method::POST,
         "",

@@ -20,7 +20,7 @@ pub(super) fn settle(org: &Org, data: &mut Inner) {
     let delay = org.settings().bulk_delay;
     for mut job in org.jobs(|jobs| jobs.take_due(now, delay)) {
         let done = match &mut job.work {
-            Work::Ingest(_) => load::load(org, data, &mut job),
+            Work::Ingest(_) => load_as_its_user(org, data, &mut job),
             Work::Query(query) => query.plan.keys(data).map(|keys| query.keys = keys),
         };
         match done {
@@ -32,6 +32,12 @@ pub(super) fn settle(org: &Org, data: &mut Inner) {
         }
         org.jobs(|jobs| jobs.put_back(job));
     }
+}
+
+/// Writes the rows of an ingest job as far as its user may.
+fn load_as_its_user(org: &Org, data: &mut Inner, job: &mut Job) -> Result<()> {
+    let user = org.auth(|auth| auth.user(&job.user_id).cloned()).ok_or_else(ApiError::not_found)?;
+    data.as_seen_by(&user, |data| load::load(org, data, job, &user))
 }
 
 /// What both kinds of jobs say of themselves.
