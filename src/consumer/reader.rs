@@ -1,6 +1,6 @@
 //! [`Reader`]: takes the events of a term one after the other, and hands each to its handler until it is done with.
 
-use std::{convert::Infallible, error::Error as StdError, sync::Arc, time::Duration};
+use std::{convert::Infallible, error::Error as StdError, sync::Arc};
 
 use salesforce_connection::{
     Connection, Error,
@@ -17,9 +17,6 @@ use super::{
     term::Place,
 };
 use crate::{base::error_chain::ErrorChain, grants::ConsumerProblem};
-
-/// How often it is looked whether a stream is open yet, before the records are read again.
-const OPENING_PACE: Duration = Duration::from_millis(20);
 
 /// Why a reader ended.
 #[derive(Debug)]
@@ -112,6 +109,7 @@ impl Reader {
     /// Reads a subscription to its end.
     async fn read(&self, opened: Opened, last: &mut Option<Position>) -> Next {
         let Opened { mut events, mut known_gaps, mut first } = opened;
+        let openings = events.openings();
         let patience = self.consumer.timing.write_interval;
         loop {
             if self.stopping.is_cancelled() {
@@ -125,9 +123,9 @@ impl Reader {
                     item = tokio::time::timeout(patience, events.try_next()) => item,
                 },
             };
-            let gaps = events.openings_at_latest();
-            if gaps > known_gaps {
-                known_gaps = gaps;
+            let opened = *openings.borrow();
+            if opened.at_latest > known_gaps {
+                known_gaps = opened.at_latest;
                 if let LostPosition::Resync(_) = self.consumer.lost_position {
                     return Next::Resync;
                 }
@@ -138,7 +136,7 @@ impl Reader {
             }
             match item {
                 Err(_quiet) => {
-                    if events.openings() > 0 {
+                    if opened.all > 0 {
                         self.status.caught_up();
                     }
                     if let Some(position) = events.position() {
@@ -164,7 +162,10 @@ impl Reader {
                 },
                 Ok(Err(error)) => return Next::End(Ended::Failed(error)),
                 // A subscription ends with an error.
-                Ok(Ok(None)) => return Next::End(Ended::Failed(Error::LoginRequired)),
+                Ok(Ok(None)) => {
+                    let error = PubSubError::Protocol("the subscription has ended");
+                    return Next::End(Ended::Failed(error.into()));
+                }
             }
         }
     }
@@ -183,15 +184,15 @@ impl Reader {
     /// Opens a stream with the latest event, then reads the records: no change falls between the two.
     async fn resync(&self, resync: &Resync) -> Result<Opened, Ended> {
         let mut events = self.subscribe(StartFrom::Latest);
-        let mut first = None;
-        while first.is_none() && events.openings() == 0 {
-            tokio::select! {
-                biased;
-                () = self.stopping.cancelled() => return Err(Ended::Stopped),
-                item = tokio::time::timeout(OPENING_PACE, events.try_next()) => first = item.ok(),
-            }
-        }
-        let known_gaps = events.openings_at_latest();
+        let mut openings = events.openings();
+        // A stream is opened while an event is waited for.
+        let first = tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => return Err(Ended::Stopped),
+            item = events.try_next() => Some(item),
+            Ok(()) = openings.changed() => None,
+        };
+        let known_gaps = openings.borrow().at_latest;
         let read_again = || resync.call(self.connection.clone());
         self.until_it_works("reading the records again failed", read_again).await?;
         Ok(Opened { events, known_gaps, first })
