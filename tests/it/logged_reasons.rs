@@ -42,7 +42,7 @@ async fn the_log_names_the_host_of_stored_logins_that_is_no_longer_allowed() {
         assert_eq!(browser.copy().fetch(&format!("{}/names", app.url)).await.status, 401);
     }
     let log = logs::text();
-    let mut hosts = vec![old.login_url(), old.instance_url()];
+    let mut hosts = [old.login_url(), old.instance_url()];
     hosts.iter_mut().for_each(|url| *url = url.trim_end_matches('/').to_owned());
     let lines: Vec<_> = log
         .lines()
