@@ -212,6 +212,11 @@ fn csv_in_pieces_has_the_rows_of_the_whole() {
             "\u{1}\"Id\",\"Name\"\r\n\"001\",\"a, \"\"b\"\"\"\r\n\"002\",\"\"\r\n",
             "\u{3}Id,Name\n1,5\" pipe\n2,\"two\nlines\"\n",
             "\u{7}\u{feff}Id\n\n1\n",
+            // Found by fuzzing.
+            "\u{1}a;\"b\nc",
+            "\u{1}\t\r\n x\"\"",
+            "\u{5}\r`\r`\"\r\n\"\u{1}\r`",
+            "\u{1}\0\na;b\n\0\"1\";2\n",
         ],
     );
 }

@@ -31,8 +31,8 @@ pub(crate) struct CsvSplitter {
 /// Where the search is in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Before the first cell of the stream, where a byte order mark may stand.
-    Begin,
+    /// Before the first cell of the stream, after this number of bytes of a byte order mark.
+    Begin(u8),
     Start,
     Unquoted,
     Quoted,
@@ -44,13 +44,15 @@ impl Place {
     /// Returns the place after `byte`.
     fn after(self, byte: u8, delimiter: u8) -> Self {
         match (self, byte) {
-            (Self::Begin | Self::Start | Self::AfterQuote, 0) => self,
+            (Self::Begin(0) | Self::Start | Self::AfterQuote, 0) => self,
             (Self::Quoted, b'"') => Self::AfterQuote,
-            (Self::Quoted, _) | (Self::Begin | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
+            (Self::Quoted, _) | (Self::Begin(0) | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
             // The CSV reader ends a record at a lone carriage return, too.
             (_, b'\n' | b'\r') => Self::Start,
             (_, byte) if byte == delimiter => Self::Start,
-            (Self::Begin, 0xef | 0xbb | 0xbf) => Self::Begin,
+            (Self::Begin(0), 0xef) => Self::Begin(1),
+            (Self::Begin(1), 0xbb) => Self::Begin(2),
+            (Self::Begin(2), 0xbf) => Self::Start,
             _ => Self::Unquoted,
         }
     }
@@ -64,13 +66,19 @@ pub(crate) fn without_stray_nuls(csv: &[u8], delimiter: u8, is_begin: bool) -> C
     if memchr::memchr(0, csv).is_none() {
         return csv.into();
     }
-    let mut place = if is_begin { Place::Begin } else { Place::Start };
+    let mut place = if is_begin { Place::Begin(0) } else { Place::Start };
     let is_kept = |byte: &u8| {
-        let is_stray = *byte == 0 && matches!(place, Place::Begin | Place::Start | Place::AfterQuote);
+        let is_stray = *byte == 0 && matches!(place, Place::Begin(0) | Place::Start | Place::AfterQuote);
         place = place.after(*byte, delimiter);
         !is_stray
     };
     csv.iter().copied().filter(is_kept).collect::<Vec<u8>>().into()
+}
+
+/// Returns CSV from its first line on that is not blank. Blanks of other kinds are a name, of a header that no result has.
+fn without_blank_lines(csv: &[u8]) -> &[u8] {
+    let start = csv.iter().position(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+    csv.get(start.unwrap_or(csv.len())..).unwrap_or_default()
 }
 
 /// The error for a record that is longer than [`MAX_RECORD_BYTES`].
@@ -82,7 +90,7 @@ impl CsvSplitter {
         Self {
             buffer: BytesMut::new(),
             searched: 0,
-            place: Place::Begin,
+            place: Place::Begin(0),
             delimiter,
             header: None,
             lines: 0,
@@ -131,15 +139,18 @@ impl CsvSplitter {
 
     /// Returns all complete records in one piece. It is empty if there are none.
     pub(crate) fn take_complete(&mut self) -> Result<Bytes, RecordTooLong> {
-        while let Some(stated) = self.header {
-            // No name has a line break, so that the header ends at the same place with each delimiter.
-            let Some(header) = self.next_record()? else { return Ok(Bytes::new()) };
-            if !header.trim_ascii().is_empty() {
-                self.delimiter = stated.in_header(&header);
-                self.header = None;
-                let rows = self.take_complete()?;
-                return Ok([header, rows].concat().into());
+        if let Some(stated) = self.header {
+            // Names have no line break, so that the header ends at the same place with each delimiter.
+            let header = without_blank_lines(&self.buffer);
+            if memchr::memchr2(b'\n', b'\r', header).is_none() {
+                return if self.buffer.len() > MAX_RECORD_BYTES {
+                    Err(RecordTooLong)
+                } else {
+                    Ok(Bytes::new())
+                };
             }
+            self.delimiter = stated.in_header(header);
+            self.header = None;
         }
         let mut end = 0;
         for (index, byte) in self.buffer.iter().enumerate().skip(self.searched) {
@@ -180,7 +191,7 @@ impl StatedDelimiter {
     /// only a job's id does not know it.
     pub(crate) fn in_header(self, csv: &[u8]) -> u8 {
         let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let csv = csv.trim_ascii_start();
+        let csv = without_blank_lines(csv);
         let header = csv.split(is_end).next().unwrap_or_default();
         let is_in = |delimiter: &u8| header.contains(delimiter);
         let first = || header.iter().find(|byte| DELIMITERS.contains(byte)).copied();

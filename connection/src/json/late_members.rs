@@ -12,6 +12,8 @@ use crate::json::tree::Json;
 
 /// Maximum number of records that are compared besides the first.
 const MAX_RECORDS: usize = 16;
+/// How each record of Salesforce begins. Skipped: a page has as many as records, and no program looks for fields in it.
+const ATTRIBUTES: &[u8] = br#""attributes":{"#;
 
 /// Returns the records of a body that have a parent or children where `first`, one of them, has `null`.
 ///
@@ -44,10 +46,20 @@ fn with_value<'n>(json: &[u8], names: &HashSet<&'n [u8]>) -> HashSet<&'n [u8]> {
     if names.is_empty() {
         return found;
     }
-    for start in memchr::memchr2_iter(b'{', b'[', json) {
-        if let Some(name) =
-            name_before(json.get(..start).unwrap_or_default()).and_then(|name| names.get(name))
-        {
+    let mut end = 0;
+    while let Some(rest) = json.get(end..)
+        && let Some(length) = memchr::memchr2(b'{', b'[', rest)
+    {
+        let before = json.get(..end + length).unwrap_or_default();
+        end += length + 1;
+        if json.get(end..).is_some_and(|rest| rest.starts_with(ATTRIBUTES)) {
+            end += ATTRIBUTES.len();
+        }
+        // Most of them: a record of a list.
+        if before.ends_with(b",") {
+            continue;
+        }
+        if let Some(name) = name_before(before).and_then(|name| names.get(name)) {
             found.insert(*name);
             if found.len() == names.len() {
                 break;

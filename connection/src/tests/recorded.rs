@@ -1,4 +1,4 @@
-//! Shapes of responses in public test folders (`docs/recorded-answers.md`), with other values.
+//! Shapes of responses in public test folders (`docs/recorded-responses.md`), with other values.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,6 @@
 //! The queries and searches of the SOQL and SOSL Reference.
 //!
-//! A stored copy of the reference has 317 different examples of whole queries and searches, in 259 forms. The file
+//! A stored copy of the reference has 312 different examples of whole queries and searches, in 259 forms. The file
 //! `reference_queries.txt` has each form, with other names and values.
 
 use super::{one_meaning::connected, *};
