@@ -1,6 +1,6 @@
 //! [`Config::plan`]: what the settings amount to, for tools such as `actix-salesforce doctor`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use url::Url;
 
@@ -8,7 +8,7 @@ use super::{Config, ConfigError, start::store_problem, unused};
 use crate::{
     base::clock::Clock,
     grants::Timing,
-    store::{AvailabilityObserver, OpenError, Store},
+    store::{AvailabilityObserver, OpenError, OpenedStore},
 };
 use salesforce_connection::{
     ClientBuilder,
@@ -108,15 +108,16 @@ impl Config {
         unused::warnings(&self.unused_variables, self.scopes.parse().ok().as_ref())
     }
 
-    /// Opens the store of the settings as a start does, and nothing else. Its tables are created if they are missing.
+    /// Opens the store of the settings without a change to it: no table is created or changed, and no file made.
     ///
     /// # Errors
-    /// The setting is invalid, or the store cannot be opened.
-    pub async fn open_store(self) -> Result<Arc<dyn Store>, ConfigError> {
+    /// The setting is invalid, the store cannot be opened, a newer version of this crate has written its tables, or it has
+    /// no tables yet and its user may not create them.
+    pub async fn open_store(self) -> Result<OpenedStore, ConfigError> {
         let config = self.without_surroundings();
         let problem = |error: OpenError| ConfigError::new(vec![store_problem(&error)]);
         let location = config.store_location(None).map_err(problem)?;
-        location.open(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
+        location.open_as_is(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
     }
 }
 

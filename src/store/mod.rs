@@ -56,6 +56,7 @@ pub use self::{
         Owner, OwnerKey,
     },
     record::{GrantRecord, LoginRecord, Sealed},
+    url::OpenedStore,
 };
 
 use std::{

@@ -40,6 +40,8 @@ use crate::{failure::Failure, interrupt::Interrupt};
 /// The loopback callback of Salesforce's own command line, which many apps have registered.
 const DEFAULT_CALLBACK: &str = "http://localhost:1717/OauthRedirect";
 
+const CLIENT: &str = "check SALESFORCE_API_PROXY and SALESFORCE_TOKEN_PROXY, and this machine's list of certificate authorities";
+
 const EXAMPLES: &str = "\
 Examples:
   actix-salesforce doctor                  Ask, then log in with a browser
@@ -92,7 +94,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let config = Config::from_env();
     let plan = settings::check(&config, &mut report);
     let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
-    store::check(&config, plan.as_ref().is_none_or(settings::is_local), &mut report).await;
+    store::check(&config, plan.as_ref().is_none_or(settings::is_local), &interrupt, &mut report).await;
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
@@ -105,7 +107,13 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
         }
     }
     let interrupted = interrupt.is_raised();
-    report.end(interrupted).map_err(|error| Failure::of("cannot print the findings", &error))
+    if interrupted {
+        report.skip(Check::of_each_run(), "Interrupted.");
+    }
+    report.end(interrupted).map_err(|error| {
+        Failure::of("cannot print the findings", &error)
+            .help("check where the output goes to: a full disk, or a device that takes none")
+    })
 }
 
 async fn check_org(
@@ -116,7 +124,8 @@ async fn check_org(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let callback = callback(doctor, &login);
-    let org = Org::new(plan, login).map_err(|error| Failure::of("cannot create the HTTP client", &error))?;
+    let org = Org::new(plan, login)
+        .map_err(|error| Failure::of("cannot create the HTTP client", &error).help(CLIENT))?;
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };
     let has_service_user = org.plan.service.is_some() || doctor.client_credentials;
@@ -168,15 +177,18 @@ async fn with_tokens(
         held.check(org, interrupt, report).await;
     }
     let tokens = held.as_ref().map(|held| &held.tokens).or(service.as_ref());
-    match tokens.filter(|_| !interrupt.is_raised()) {
-        Some(tokens) => {
-            // Dropped at once when interrupted: these requests change nothing.
-            interrupt.or(api::check(org, tokens, report)).await;
+    let is_taken = match tokens {
+        // Dropped at once when interrupted: these requests change nothing.
+        Some(tokens) => interrupt.or(api::check(org, tokens, report)).await,
+        None => {
+            report.skip(Check::WITH_TOKEN, "It needs a token.");
+            None
         }
-        None => report.skip(Check::WITH_TOKEN, "It needs a token."),
-    }
+    };
     if let Some(held) = held {
-        held.report_address(report);
+        if let Some(is_taken) = is_taken {
+            held.report_address(is_taken, report);
+        }
         held.revoke(org, report).await;
     }
     if let Some(service) = service {

@@ -4,7 +4,7 @@
 //! touched.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -12,16 +12,17 @@ use std::{
 use tempfile::TempDir;
 
 use actix_salesforce::{
-    Config, Secret, UserRef,
+    Config, UserRef,
     store::{
-        AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, Sealed, Store, StoreError,
-        SwapOutcome,
+        AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, OpenedStore, Sealed, SqlStore,
+        Store, StoreError, SwapOutcome,
     },
 };
 
 use super::finding::{Check, Finding, Report};
-use crate::failure::sentence;
+use crate::{failure::sentence, interrupt::Interrupt};
 
+const STORE: [Check; 3] = [Check::Store, Check::StoreLease, Check::StoreLatency];
 /// Each page of a logged-in user waits for one read. Above this, users notice.
 const SLOW: Duration = Duration::from_millis(100);
 /// Number of rounds of which the median is taken.
@@ -30,7 +31,7 @@ const ROUNDS: usize = 5;
 const LIFETIME: Duration = Duration::from_secs(60);
 
 /// Checks the store of the settings. `is_local`: the app runs on this machine only.
-pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) {
+pub(super) async fn check(config: &Config, is_local: bool, interrupt: &Interrupt, report: &mut Report) {
     if report.has(Check::Store) {
         report.skip([Check::StoreLease, Check::StoreLatency], "The setting of the store is invalid.");
         return;
@@ -50,28 +51,52 @@ pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) 
     }
     report.working_on("opening the store");
     let stand_in = StandIn::of(&setting);
-    let mut config = config.clone();
-    if let Some(stand_in) = &stand_in {
-        config.store = Secret::new(format!("sqlite:{}", stand_in.path().display()));
-    }
-    match config.open_store().await {
-        Ok(store) => {
+    let opened = interrupt.or(async {
+        match &stand_in {
+            Some(stand_in) => stand_in.open().await,
+            None => open(config).await,
+        }
+    });
+    let Some(opened) = opened.await else { return };
+    match opened {
+        Ok(OpenedStore::Outdated { found, needed }) => report.skip(STORE, &outdated(found, needed)),
+        Ok(OpenedStore::Ready(store)) => {
             report.working_on("writing to the store and reading from it");
-            let tried = try_out(&store, stand_in.is_some(), report).await;
+            let tried = try_out(&store, stand_in.is_some(), interrupt, report).await;
             if let Err(error) = tried {
                 report.add(failed(Check::Store, &error));
             }
-            report.skip([Check::StoreLease, Check::StoreLatency], "The store failed.");
+            if !interrupt.is_raised() {
+                report.skip([Check::StoreLease, Check::StoreLatency], "The store failed.");
+            }
         }
-        Err(error) => {
-            let problem =
-                error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; ");
+        Ok(_) => report.skip(STORE, "This program does not know the state of the store."),
+        Err(problem) => {
             report.add(Finding::failed(Check::Store, problem).fix(
                 "check that the server runs and that the address, the user and the password of SALESFORCE_STORE are right; of a \
-                 file, that this user may write to its folder",
+                 file, that this user may write to its folder; of a database without tables, that its user may create them",
             ));
             report.skip([Check::StoreLease, Check::StoreLatency], "The store cannot be opened.");
         }
+    }
+}
+
+async fn open(config: &Config) -> Result<OpenedStore, String> {
+    let opened = config.clone().open_store().await;
+    opened
+        .map_err(|error| error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; "))
+}
+
+/// Nothing is written to tables that another version of the app may be using.
+fn outdated(found: u64, needed: u64) -> String {
+    match found {
+        0 => "The database can be reached, and its user may create the tables, which the app's first start does. Nothing was \
+              written."
+            .into(),
+        found => format!(
+            "The tables are of version {found}, and the next start of the app changes them to version {needed}. Nothing was \
+             written."
+        ),
     }
 }
 
@@ -90,8 +115,9 @@ impl StandIn {
         tempfile::Builder::new().prefix(".doctor-").tempdir_in(folder).ok().map(Self)
     }
 
-    fn path(&self) -> PathBuf {
-        self.0.path().join("store.db")
+    async fn open(&self) -> Result<OpenedStore, String> {
+        let store = SqlStore::sqlite(self.0.path().join("store.db")).await;
+        store.map(|store| OpenedStore::Ready(Arc::new(store))).map_err(|error| sentence(&error))
     }
 }
 
@@ -108,14 +134,20 @@ fn key() -> Option<GrantKey> {
     Some(GrantKey::new(AppKey::from_client_id(&format!("actix-salesforce doctor {random:?}")), user))
 }
 
-async fn try_out(store: &Arc<dyn Store>, is_stand_in: bool, report: &mut Report) -> Result<(), StoreError> {
+async fn try_out(
+    store: &Arc<dyn Store>,
+    is_stand_in: bool,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     let Some(key) = key() else {
         report.add(Finding::skipped(Check::Store, "This machine has no random numbers for a key."));
         return Ok(());
     };
-    let tried = write_and_read(store, key).await;
+    let tried = interrupt.or(write_and_read(store, key)).await;
     // In any case: a record that was written by half is none of the app's.
     let deleted = store.delete_grant(key, None).await;
+    let Some(tried) = tried else { return Ok(()) };
     let (reads, writes) = match tried? {
         Some(times) => times,
         None => {
