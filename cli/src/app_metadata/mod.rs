@@ -78,8 +78,12 @@ pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     let config = Config::from_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
     let login_url = config.login_url.clone();
     let is_set = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
-    let has_key = is_set("SALESFORCE_SERVICE_USERNAME") || is_set("SALESFORCE_SERVICE_KEY");
-    let has_client_credentials = arguments.run_as.is_some() || (is_set("SALESFORCE_SERVICE_URL") && !has_key);
+    // The service user's flows are those of its app: a separate one has other files.
+    let has_service_user = !is_set("SALESFORCE_SERVICE_CLIENT_ID");
+    let has_key =
+        has_service_user && (is_set("SALESFORCE_SERVICE_USERNAME") || is_set("SALESFORCE_SERVICE_KEY"));
+    let has_client_credentials =
+        arguments.run_as.is_some() || (has_service_user && is_set("SALESFORCE_SERVICE_URL") && !has_key);
     if has_key && arguments.certificate.is_none() {
         return Err(Failure::new("the settings name a service user with a key, whose certificate the app needs")
             .help("give it with `--certificate FILE` (`openssl req -x509 -key key.pem -out cert.pem -days 365` makes one)"));
@@ -99,14 +103,20 @@ pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     }
     for (path, text) in &files {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| Failure::of(format_args!("cannot create {}", folder.display()), &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::of(format_args!("cannot create {}", folder.display()), &error)
+                    .help("give `--out` a folder that this user may write to, and that is no file")
+            })?;
         }
         output::replace(path, text)?;
         output::note("Written", path.display());
     }
     // Nothing is left to tell of an error of standard error.
-    let _ = writeln!(anstream::stderr(), "\n{}", next_steps(&arguments, has_client_credentials));
+    let _ = writeln!(
+        anstream::stderr(),
+        "\n{}",
+        next_steps(&arguments, has_client_credentials, has_service_user)
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -127,7 +137,10 @@ fn app(arguments: &AppMetadata, mut config: Config, has_client_credentials: bool
     // end with this process.
     "not-deployed-yet".clone_into(&mut config.client_id);
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| Failure::of("cannot make a random key", &error))?;
+    getrandom::fill(&mut key).map_err(|error| {
+        Failure::of("cannot make a random key", &error)
+            .help("this system has no source of random numbers: run it on another one")
+    })?;
     config.keys = Some(Secret::new(STANDARD.encode(key)));
     let plan = config.plan().map_err(|error| {
         Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md")
@@ -149,8 +162,7 @@ fn app(arguments: &AppMetadata, mut config: Config, has_client_credentials: bool
 }
 
 fn certificate(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::of(format_args!("cannot read {}", path.display()), &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| output::unreadable(path, &error))?;
     if text.contains("PRIVATE KEY") || !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(Failure::new(format_args!("{} is not a certificate in PEM alone", path.display()))
             .help("give the file that begins with -----BEGIN CERTIFICATE-----; a private key never leaves this machine"));
@@ -207,7 +219,7 @@ fn package_of(project: &Path) -> Result<String, Failure> {
     })
 }
 
-fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
+fn next_steps(arguments: &AppMetadata, has_client_credentials: bool, has_service_user: bool) -> String {
     let mut steps = format!(
         "Next, in {}:\n  sf project deploy start --target-org YOUR-ORG\nThen Setup, External Client App Manager, {}, \
          Consumer Key and Secret: they are SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET.\nDo not retrieve \
@@ -218,6 +230,11 @@ fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
     if has_client_credentials && arguments.run_as.is_none() {
         steps.push_str(
             "\nIn the app's policies choose the user that client credentials work as (or give `--run-as`).",
+        );
+    }
+    if !has_service_user {
+        steps.push_str(
+            "\nThe service user has a separate app (SALESFORCE_SERVICE_CLIENT_ID), which these files do not change.",
         );
     }
     steps
