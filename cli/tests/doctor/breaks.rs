@@ -128,12 +128,12 @@ fn breaks() -> Vec<Break> {
             .doctor(|doctor| doctor.set("SALESFORCE_KEYS", "c2hvcnQ=")),
         broken("a proxy that is unreachable", &["reach"], &["unreachable", "SALESFORCE_TOKEN_PROXY"]).skips([TOKENS, LOGIN, APP, HOST])
             .doctor(|doctor| doctor.set("SALESFORCE_TOKEN_PROXY", "http://proxy:hush-of-a-proxy@127.0.0.1:1")),
-        broken("a proxy that is none", &["settings"], &["SALESFORCE_API_PROXY"]).skips([TOKENS, LOGIN, APP, HOST, &["keys", "reach"]])
+        broken("an invalid proxy", &["settings"], &["SALESFORCE_API_PROXY"]).skips([TOKENS, LOGIN, APP, HOST, &["keys", "reach"]])
             .doctor(|doctor| doctor.set("SALESFORCE_API_PROXY", "ftp://proxy:hush-of-a-proxy@127.0.0.1:1")),
         broken("a store that is unreachable", &["store"], &["SALESFORCE_STORE"])
             .because(&[("store-lease", "cannot be opened")])
             .doctor(|doctor| doctor.set("SALESFORCE_KEYS", crate::run::KEY).set("SALESFORCE_STORE", "postgres://app:hush-of-a-store@127.0.0.1:1/app")),
-        broken("a service user's key that is none", &["settings"], &["SALESFORCE_SERVICE_KEY"]).skips([TOKENS, LOGIN, APP, HOST, &["keys", "reach"]])
+        broken("an invalid key of the service user", &["settings"], &["SALESFORCE_SERVICE_KEY"]).skips([TOKENS, LOGIN, APP, HOST, &["keys", "reach"]])
             .doctor(|doctor| doctor.with_key("-----BEGIN PRIVATE KEY-----\nhush-of-a-key\n-----END PRIVATE KEY-----")),
         broken("a durable store without keys", &["keys"], &["outlive the process"])
             .doctor(|doctor| doctor.set("SALESFORCE_STORE", "redis://127.0.0.1:1").with(["--allow", "store"])),

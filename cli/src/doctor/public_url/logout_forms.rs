@@ -19,7 +19,7 @@ const FOREIGN: &[u8] = b"\"foreign_origin\"";
 
 /// What came of a form.
 enum Sent {
-    /// The app took it for one of its own pages.
+    /// The app took it for a form of its pages.
     Accepted,
     /// The app took it for one of another site.
     Foreign,
