@@ -302,9 +302,7 @@ pub enum SessionMode {
 impl Config {
     /// Reads the `SALESFORCE_…` environment variables of this process. The start warns of those that do not exist.
     pub fn from_env() -> Self {
-        let config = Self::from_variables(|name| std::env::var(name).ok());
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        Self { unused_variables: unused::variables(names), ..config }
+        Self::default().with_env()
     }
 
     /// Reads the same variables from elsewhere. Empty ones count as absent. Blanks, line breaks and one pair of quotes
@@ -318,16 +316,40 @@ impl Config {
     /// assert_eq!(config.scopes, "api openid refresh_token");
     /// ```
     pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
+        Self::default().with_variables(variable)
+    }
+
+    /// Replaces settings, such as those of a file, by the `SALESFORCE_…` environment variables of this process that are set.
+    /// The start warns of those that do not exist.
+    pub fn with_env(self) -> Self {
+        let config = self.with_variables(|name| std::env::var(name).ok());
+        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+        Self { unused_variables: unused::variables(names), ..config }
+    }
+
+    /// As [`with_env`](Self::with_env), with variables from elsewhere. A variable replaces its setting as a whole, also a
+    /// list; those of the service user replace one member each.
+    ///
+    /// ```
+    /// use actix_salesforce::Config;
+    ///
+    /// let file: Config = serde_json::from_str(r#"{ "client_id": "3MVG9", "scopes": "api" }"#)?;
+    /// let config = file.with_variables(|name| (name == "SALESFORCE_SCOPES").then(|| "api web".to_owned()));
+    /// assert_eq!((config.client_id.as_str(), config.scopes.as_str()), ("3MVG9", "api web"));
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    pub fn with_variables(self, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| {
             variable(name).map(|value| text::bare(&value).to_owned()).filter(|value| !value.is_empty())
         };
-        let mut config = Self::default();
+        let mut config = self;
         if let Some(id) = variable("SALESFORCE_CLIENT_ID") {
             config.client_id = id;
         }
-        config.client_secret = variable("SALESFORCE_CLIENT_SECRET").map(Secret::new);
-        config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID");
-        config.previous_client_secret = variable("SALESFORCE_PREVIOUS_CLIENT_SECRET").map(Secret::new);
+        config.client_secret = variable("SALESFORCE_CLIENT_SECRET").map(Secret::new).or(config.client_secret);
+        config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID").or(config.previous_client_id);
+        config.previous_client_secret =
+            variable("SALESFORCE_PREVIOUS_CLIENT_SECRET").map(Secret::new).or(config.previous_client_secret);
         if let Some(url) = variable("SALESFORCE_LOGIN_URL") {
             config.login_url = url;
         }
@@ -341,8 +363,14 @@ impl Config {
         let list = |text: String| -> Vec<String> {
             text.split([',', ' ', '\n', '\t']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
         };
-        config.allowed_orgs = variable("SALESFORCE_ALLOWED_ORGS").map(list).unwrap_or_default();
-        config.denied_orgs = variable("SALESFORCE_DENIED_ORGS").map(list).unwrap_or_default();
+        for (name, setting) in [
+            ("SALESFORCE_ALLOWED_ORGS", &mut config.allowed_orgs),
+            ("SALESFORCE_DENIED_ORGS", &mut config.denied_orgs),
+        ] {
+            if let Some(text) = variable(name) {
+                *setting = list(text);
+            }
+        }
         for (name, setting) in [
             ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
             ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
@@ -355,33 +383,33 @@ impl Config {
                 Some(Err(_)) => config.unclear_variables.push(name),
             }
         }
-        config.token_proxy = variable("SALESFORCE_TOKEN_PROXY").map(Secret::new);
-        config.api_proxy = variable("SALESFORCE_API_PROXY").map(Secret::new);
+        config.token_proxy = variable("SALESFORCE_TOKEN_PROXY").map(Secret::new).or(config.token_proxy);
+        config.api_proxy = variable("SALESFORCE_API_PROXY").map(Secret::new).or(config.api_proxy);
         if let Some(url) = variable("SALESFORCE_PUBLIC_URL") {
             config.public_url = url;
         }
         if let Some(scopes) = variable("SALESFORCE_SCOPES") {
             config.scopes = scopes;
         }
-        config.service = ServiceUserConfig::from_variables(variable);
+        config.service = ServiceUserConfig::with_variables(config.service, variable);
         #[cfg(feature = "events")]
         {
-            config.api.pubsub_url = variable("SALESFORCE_PUBSUB_URL");
+            config.api.pubsub_url = variable("SALESFORCE_PUBSUB_URL").or(config.api.pubsub_url);
         }
         #[cfg(feature = "inbound")]
         {
-            config.inbound = InboundConfig::from_variables(variable);
+            config.inbound.replace_by(variable);
         }
-        config.api_version = variable("SALESFORCE_API_VERSION");
-        config.keys = variable("SALESFORCE_KEYS").map(Secret::new);
-        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
+        config.api_version = variable("SALESFORCE_API_VERSION").or(config.api_version);
+        config.keys = variable("SALESFORCE_KEYS").map(Secret::new).or(config.keys);
+        config.cookie_name = variable("SALESFORCE_COOKIE_NAME").or(config.cookie_name);
         if let Some(policy) = variable("SALESFORCE_REVOKE_ON_LOGOUT") {
             config.revoke_on_logout = policy;
         }
         if let Some(timeout) = variable("SALESFORCE_LOGIN_TIMEOUT") {
             config.login_timeout = timeout;
         }
-        config.remember = variable("SALESFORCE_REMEMBER");
+        config.remember = variable("SALESFORCE_REMEMBER").or(config.remember);
         if let Some(timeout) = variable("SALESFORCE_IDLE_TIMEOUT") {
             config.idle_timeout = timeout;
         }

@@ -21,7 +21,6 @@ mod tokens;
 use std::{process::ExitCode, time::Duration};
 
 use actix_salesforce::{
-    Config,
     config::{PlannedLogin, StartPlan},
     http::is_loopback,
 };
@@ -35,7 +34,7 @@ use self::{
     org::Org,
     tokens::Held,
 };
-use crate::{failure::Failure, interrupt::Interrupt};
+use crate::{failure::Failure, interrupt::Interrupt, settings_file::SettingsFile};
 
 /// The loopback callback of Salesforce's own command line, which many apps have registered.
 const DEFAULT_CALLBACK: &str = "http://localhost:1717/OauthRedirect";
@@ -48,9 +47,10 @@ Examples:
   actix-salesforce doctor --no-login       Only what needs no login
   actix-salesforce doctor --client-credentials --json > report.json
   actix-salesforce doctor --yes --allow pkce --allow rotation
+  actix-salesforce doctor --config app.toml --section salesforce
   actix-salesforce fake -- actix-salesforce doctor --no-login
 
-The settings are the SALESFORCE_ variables of the app. Exit status: 0 nothing found, 1 findings, 2 wrong use, or
+The settings are the SALESFORCE_ variables of the app, and with --config a file of it; what it sets in code is not seen. Exit status: 0 nothing found, 1 findings, 2 wrong use, or
 nothing could be checked, 130 interrupted. Skipped checks do not count.";
 
 /// Checks the app's settings against the org, and names each fix and its place in Setup
@@ -85,13 +85,15 @@ pub(crate) struct Doctor {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    settings: SettingsFile,
 }
 
 /// Runs all checks.
 pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen();
     let mut report = Report::new(doctor.json, doctor.allow.clone());
-    let config = Config::from_env();
+    let config = doctor.settings.read()?.with_env();
     let plan = settings::check(&config, &mut report);
     let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
     store::check(&config, plan.as_ref().is_none_or(settings::is_local), &interrupt, &mut report).await;

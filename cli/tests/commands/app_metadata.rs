@@ -234,3 +234,26 @@ fn each_scope_that_a_start_knows_has_its_name_in_metadata() {
         assert!(names.split(", ").any(|known| known == name), "{name}: {names}");
     }
 }
+
+#[test]
+fn settings_of_a_file_count_for_the_app_with_the_variables_on_top() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.toml");
+    let text = "[salesforce]\npublic_url = 'https://app.acme.example'\nscopes = 'api'\nstore = 'sqlite:/no/such/x.db'\n\
+                [salesforce.service]\nurl = 'https://acme.my.salesforce.com'\n";
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["--config", file.to_str().unwrap(), "--section", "salesforce"];
+    let written = write(folder.path(), &[("SALESFORCE_SCOPES", "api web")], &arguments);
+    assert_eq!(written.status, 0, "{written:?}");
+    let global = self::text(folder.path(), GLOBAL);
+    for member in [
+        "<callbackUrl>https://app.acme.example/auth/salesforce/callback</callbackUrl>",
+        "<isClientCredentialsFlowEnabled>true</isClientCredentialsFlowEnabled>",
+    ] {
+        assert!(global.contains(member), "{member}: {global}");
+    }
+    let settings = self::text(folder.path(), "extlClntAppOauthSettings/Acme_App_oauth.ecaOauth-meta.xml");
+    assert!(settings.contains(">Api, Web<"), "{settings}");
+    let unclear = write(folder.path(), &[("SALESFORCE_ALLOW_MY_DOMAIN", "perhaps")], &["--force"]);
+    assert!(unclear.status == 2 && unclear.stderr.contains("SALESFORCE_ALLOW_MY_DOMAIN"), "{unclear:?}");
+}

@@ -14,6 +14,7 @@ mod run;
 #[path = "../../../tests/support/servers.rs"]
 mod servers;
 mod service;
+mod settings_file;
 mod store;
 mod tables;
 mod terminal;

@@ -65,8 +65,8 @@ impl Proxy {
     }
 }
 
-struct Server {
-    url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     handle: ServerHandle,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -129,6 +129,11 @@ async fn app(org: &FakeOrg, proxy: Proxy, public_url: Option<&str>) -> Server {
         });
     });
     Server { url, handle: receiver.recv().unwrap(), thread: Some(thread) }
+}
+
+/// The app without a proxy.
+pub(crate) async fn faithful_app(org: &FakeOrg) -> Server {
+    app(org, Proxy::Faithful, None).await
 }
 
 #[tokio::test]

@@ -187,7 +187,7 @@ fn eight_hundred_fields_take_less_than_a_second() {
         60.0 * minutes.parse::<f64>().unwrap() + seconds.parse::<f64>().unwrap()
     };
     let took: f64 = times.lines().last().unwrap().split_whitespace().map(seconds).sum();
-    // The figure of an optimized program is in the README; what is not optimized takes some times as long.
-    let limit = if cfg!(debug_assertions) { 3.0 } else { 1.0 };
+    // Not optimized it takes 0.7 s, which the README has. What runs beside it slows a processor down, too.
+    let limit = if cfg!(debug_assertions) { 1.5 } else { 1.0 };
     assert!(took > 0.0 && took < limit, "{took} s");
 }
