@@ -234,9 +234,11 @@ async fn a_service_user_has_a_key_or_the_login_host() {
     let of_login_host = |command: &mut Command| {
         command.env_remove("SALESFORCE_SERVICE_URL").env("SALESFORCE_LOGIN_URL", org.instance_url());
     };
-    let changes: [(&str, &dyn Fn(&mut Command)); 2] =
-        [("urn:ietf:params:oauth:grant-type:jwt-bearer", &by_key), ("client_credentials", &of_login_host)];
-    for (grant_type, change) in changes {
+    for grant_type in ["urn:ietf:params:oauth:grant-type:jwt-bearer", "client_credentials"] {
+        let change = |command: &mut Command| match grant_type {
+            "client_credentials" => of_login_host(command),
+            _ => by_key(command),
+        };
         let written = types(&org, change, &["Account:Id"]).await;
         assert!(written.status == 0 && written.stdout.contains("pub id: SalesforceId"), "{written:?}");
         assert_eq!(
