@@ -6,9 +6,9 @@ use url::Url;
 
 use super::{Config, ConfigError, start::store_problem, unused};
 use crate::{
-    base::clock::Clock,
-    grants::Timing,
-    store::{AvailabilityObserver, OpenError, OpenedStore},
+    base::{clock::Clock, seal::KeyRing},
+    grants::{GrantTokens, Timing},
+    store::{AvailabilityObserver, GrantRecord, OpenError, OpenedStore},
 };
 use salesforce_connection::{
     ClientBuilder,
@@ -43,6 +43,14 @@ pub struct StartPlan {
     pub service: Option<ServiceUser>,
     /// The client of all connections, with the proxies and the allowed hosts of the settings.
     pub client: ClientBuilder,
+    keys: KeyRing,
+}
+
+impl StartPlan {
+    /// Returns whether the keys of the settings open this stored grant. Its tokens stay within.
+    pub fn opens(&self, grant: &GrantRecord) -> bool {
+        GrantTokens::is_opened_by(&self.keys, grant)
+    }
 }
 
 /// A login host, and where it sends the browser back to.
@@ -100,6 +108,7 @@ impl Config {
             scopes: settings.scopes,
             public_url: settings.public_url,
             service: settings.service,
+            keys: settings.keys,
         })
     }
 

@@ -25,6 +25,8 @@ pub(crate) enum Check {
     StoreLease,
     /// The time of a store operation
     StoreLatency,
+    /// SALESFORCE_KEYS open the grants of the store
+    StoredGrants,
     /// The public URL leads to the app
     PublicUrl,
     /// A proxy in front passes on what logins and logouts need

@@ -16,6 +16,7 @@ mod service;
 mod settings;
 mod setup;
 mod store;
+mod stored_grants;
 mod tokens;
 
 use std::{process::ExitCode, time::Duration};
@@ -96,7 +97,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let config = doctor.settings.read()?.with_env();
     let plan = settings::check(&config, &mut report);
     let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
-    store::check(&config, plan.as_ref().is_none_or(settings::is_local), &interrupt, &mut report).await;
+    store::check(&config, plan.as_ref(), &interrupt, &mut report).await;
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {

@@ -13,16 +13,21 @@ use tempfile::TempDir;
 
 use actix_salesforce::{
     Config, UserRef,
+    config::StartPlan,
     store::{
         AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, OpenedStore, Sealed, SqlStore,
         Store, StoreError, SwapOutcome,
     },
 };
 
-use super::finding::{Check, Finding, Report};
+use super::{
+    finding::{Check, Finding, Report},
+    settings, stored_grants,
+};
 use crate::{failure::sentence, interrupt::Interrupt};
 
-const STORE: [Check; 3] = [Check::Store, Check::StoreLease, Check::StoreLatency];
+/// The checks of a store that is opened.
+const OPENED: [Check; 3] = [Check::StoreLease, Check::StoreLatency, Check::StoredGrants];
 /// Each page of a logged-in user waits for one read. Above this, users notice.
 const SLOW: Duration = Duration::from_millis(100);
 /// Number of rounds of which the median is taken.
@@ -30,15 +35,20 @@ const ROUNDS: usize = 5;
 /// The records of an interrupted check expire after this.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// Checks the store of the settings. `is_local`: the app runs on this machine only.
-pub(super) async fn check(config: &Config, is_local: bool, interrupt: &Interrupt, report: &mut Report) {
+/// Checks the store of the settings. `plan`: what else they amount to, if they are valid.
+pub(super) async fn check(
+    config: &Config,
+    plan: Option<&StartPlan>,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) {
     if report.has(Check::Store) {
-        report.skip([Check::StoreLease, Check::StoreLatency], "The setting of the store is invalid.");
+        report.skip(OPENED, "The setting of the store is invalid.");
         return;
     }
     let setting = config.store.expose().trim().to_owned();
     if setting == "memory:" {
-        report.add(match is_local {
+        report.add(match plan.is_none_or(settings::is_local) {
             true => Finding::passed(Check::Store, "Logins are in memory: they end with the process."),
             false => Finding::warning(
                 Check::Store,
@@ -46,7 +56,7 @@ pub(super) async fn check(config: &Config, is_local: bool, interrupt: &Interrupt
             )
             .fix("set SALESFORCE_STORE to sqlite:PATH on one machine, or to redis:// or postgres:// for several"),
         });
-        report.skip([Check::StoreLease, Check::StoreLatency], "A store in memory belongs to one process.");
+        report.skip(OPENED, "A store in memory belongs to one process.");
         return;
     }
     report.working_on("opening the store");
@@ -58,25 +68,28 @@ pub(super) async fn check(config: &Config, is_local: bool, interrupt: &Interrupt
         }
     });
     let Some(opened) = opened.await else { return };
+    let all = [Check::Store].into_iter().chain(OPENED);
     match opened {
-        Ok(OpenedStore::Outdated { found, needed }) => report.skip(STORE, &outdated(found, needed)),
+        Ok(OpenedStore::Outdated { found, needed }) => report.skip(all, &outdated(found, needed)),
         Ok(OpenedStore::Ready(store)) => {
             report.working_on("writing to the store and reading from it");
             let tried = try_out(&store, stand_in.is_some(), interrupt, report).await;
-            if let Err(error) = tried {
-                report.add(failed(Check::Store, &error));
+            match tried {
+                Err(error) => report.add(failed(Check::Store, &error)),
+                Ok(()) if stand_in.is_none() => stored_grants::check(&store, plan, interrupt, report).await,
+                Ok(()) => report.skip([Check::StoredGrants], "No grant of the app is stored."),
             }
             if !interrupt.is_raised() {
-                report.skip([Check::StoreLease, Check::StoreLatency], "The store failed.");
+                report.skip(OPENED, "The store failed.");
             }
         }
-        Ok(_) => report.skip(STORE, "This program does not know the state of the store."),
+        Ok(_) => report.skip(all, "This program does not know the state of the store."),
         Err(problem) => {
             report.add(Finding::failed(Check::Store, problem).fix(
                 "check that the server runs and that the address, the user and the password of SALESFORCE_STORE are right; of a \
                  file, that this user may write to its folder; of a database without tables, that its user may create them",
             ));
-            report.skip([Check::StoreLease, Check::StoreLatency], "The store cannot be opened.");
+            report.skip(OPENED, "The store cannot be opened.");
         }
     }
 }

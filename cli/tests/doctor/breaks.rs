@@ -36,14 +36,15 @@ struct Break {
 }
 
 /// Skipped in each run here: no app runs, and the store is in memory.
-const ALWAYS: [&str; 4] = ["public-url", "proxy-headers", "store-lease", "store-latency"];
+const ALWAYS: [&str; 5] = ["public-url", "proxy-headers", "store-lease", "store-latency", "stored-grants"];
 /// The checks of what is not in the org: the settings, the machine, the store, a proxy.
-const NOT_IN_SETUP: [&str; 10] = [
+const NOT_IN_SETUP: [&str; 11] = [
     "settings",
     "keys",
     "store",
     "store-lease",
     "store-latency",
+    "stored-grants",
     "public-url",
     "proxy-headers",
     "reach",

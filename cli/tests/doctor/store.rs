@@ -27,7 +27,8 @@ async fn stored_grants_and_logins_are_not_touched() {
     let path = folder.path().join("logins.db");
     let store = SqlStore::sqlite(&path).await.unwrap();
     let user = UserRef::new(org.organization_id().parse().unwrap(), "005000000000001AAA".parse().unwrap());
-    let key = GrantKey::new(AppKey::from_client_id(&org.client_id()), user);
+    // Of an app beside this one, whose keys are others.
+    let key = GrantKey::new(AppKey::from_client_id("3MVG9.Another"), user);
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_900_000_000_000);
     let version = GrantVersion { epoch: 7, revision: 3 };
     let expires = SystemTime::now() + Duration::from_secs(3_600);

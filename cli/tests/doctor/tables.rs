@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use actix_salesforce::store::SqlStore;
+use actix_salesforce::store::{GrantFilter, SqlStore, Store as _};
 use salesforce_fake_org::FakeOrg;
 
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
     servers::Postgres,
 };
 
-const STORE: [&str; 3] = ["store", "store-lease", "store-latency"];
+const STORE: [&str; 4] = ["store", "store-lease", "store-latency", "stored-grants"];
 
 fn fixture(name: &str) -> String {
     format!("{}/../tests/fixtures/former_stores/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -84,8 +84,41 @@ async fn tables_of_postgres_are_neither_created_nor_changed_and_a_user_who_may_n
 
     SqlStore::postgres(&url).await.unwrap();
     let ended = with_store(&org, &url).await;
-    assert_eq!(ended.status, Some(0), "{ended:?}");
-    for check in STORE {
+    // The grant in it is sealed with another key.
+    assert_eq!(ended.checks(&["failed", "warning"]), ["stored-grants"], "{ended:?}");
+    for check in &STORE[..3] {
         assert_eq!(ended.finding(check)["outcome"], "passed", "{ended:?}");
     }
+}
+
+/// A value of the app that wrote the stores of an earlier version.
+fn of_former_app(name: &str) -> String {
+    let manifest: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(fixture("manifest.json")).unwrap()).unwrap();
+    manifest[name].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn keys_that_do_not_open_the_stored_grants_are_named() {
+    let org = FakeOrg::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("logins.db");
+    fs::copy(fixture("logins.db"), &path).unwrap();
+    let store = SqlStore::sqlite(&path).await.unwrap();
+    let before = store.list_grants(GrantFilter::All).await.unwrap();
+    let (id, keys) = (of_former_app("client_id"), of_former_app("keys"));
+    for (id, keys, outcome, says) in [
+        (&id, format!("{KEY} {keys}"), "passed", "The keys open the newest stored grants"),
+        (&id, KEY.to_owned(), "failed", "behind the newest one"),
+        (&"3MVG9.Another".to_owned(), KEY.to_owned(), "skipped", "No grant of the app"),
+        (&id, "c2hvcnQ=".to_owned(), "skipped", "The keys"),
+    ] {
+        let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", &keys);
+        let doctor = doctor.set("SALESFORCE_STORE", &format!("sqlite:{}", path.display()));
+        let ended = doctor.set("SALESFORCE_CLIENT_ID", id).run().await;
+        let finding = ended.finding("stored-grants");
+        assert_eq!(finding["outcome"], outcome, "{ended:?}");
+        assert!(finding.to_string().contains(says), "{finding}");
+    }
+    assert_eq!(store.list_grants(GrantFilter::All).await.unwrap(), before);
 }
