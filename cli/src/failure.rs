@@ -17,34 +17,41 @@ pub(crate) const INTERRUPTED: u8 = 130;
 #[derive(Debug)]
 pub(crate) struct Failure {
     message: String,
-    next_step: Option<String>,
+    next_step: String,
     /// Further reasons: all mistakes are reported at once.
     more: Vec<Self>,
+}
+
+/// A failure without its next step, which each has to have: only [`help`](Self::help) makes it one.
+#[derive(Debug)]
+pub(crate) struct WithoutHelp(String);
+
+impl WithoutHelp {
+    /// What the caller can do about it.
+    pub(crate) fn help(self, next_step: impl Into<String>) -> Failure {
+        Failure { message: self.0, next_step: next_step.into(), more: Vec::new() }
+    }
 }
 
 impl FromIterator<Self> for Failure {
     fn from_iter<T: IntoIterator<Item = Self>>(failures: T) -> Self {
         let mut failures = failures.into_iter();
-        let mut first = failures.next().unwrap_or_else(|| Self::new("unknown failure"));
+        let unknown = || Self::new("unknown failure").help("report it, with the arguments of this run");
+        let mut first = failures.next().unwrap_or_else(unknown);
         first.more.extend(failures);
         first
     }
 }
 
 impl Failure {
-    pub(crate) fn new(message: impl fmt::Display) -> Self {
-        Self { message: message.to_string(), next_step: None, more: Vec::new() }
+    #[expect(clippy::new_ret_no_self, reason = "it is one with its next step only")]
+    pub(crate) fn new(message: impl fmt::Display) -> WithoutHelp {
+        WithoutHelp(message.to_string())
     }
 
     /// With an error, and what that error says of its causes.
-    pub(crate) fn of(doing: impl fmt::Display, error: &dyn Error) -> Self {
+    pub(crate) fn of(doing: impl fmt::Display, error: &dyn Error) -> WithoutHelp {
         Self::new(format_args!("{doing}: {}", sentence(error)))
-    }
-
-    /// What the caller can do about it.
-    pub(crate) fn help(mut self, next_step: impl Into<String>) -> Self {
-        self.next_step = Some(next_step.into());
-        self
     }
 
     /// Writes it to standard error.
@@ -63,9 +70,7 @@ impl Failure {
         for failure in std::iter::once(self).chain(&self.more) {
             // Nothing is left to tell of an error of standard error.
             let _ = writeln!(stderr, "{style}{word}{style:#} {}", printable(&failure.message));
-            if let Some(next_step) = &failure.next_step {
-                let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {}", printable(next_step));
-            }
+            let _ = writeln!(stderr, "  {HELP}help:{HELP:#} {}", printable(&failure.next_step));
         }
     }
 }

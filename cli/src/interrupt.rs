@@ -1,8 +1,11 @@
-//! [`Interrupt`]: Ctrl-C and SIGTERM. Tokens that exist then are revoked before the program ends.
+//! [`Interrupt`]: Ctrl-C, SIGTERM and SIGHUP (a terminal that closes). Tokens that exist then are revoked before the program
+//! ends.
 
 use std::future::Future;
 
 use tokio::sync::watch;
+
+use crate::output::note;
 
 /// Whether the program was asked to end.
 #[derive(Debug, Clone)]
@@ -12,9 +15,12 @@ impl Interrupt {
     /// Listens from now on.
     pub(crate) fn listen() -> Self {
         let (raise, raised) = watch::channel(false);
+        let signal = signal();
         tokio::spawn(async move {
-            signal().await;
-            // Further signals have no effect: the time that is left is that of one revocation.
+            signal.await;
+            note("Interrupted", "ending, and revoking what was issued to this run");
+            // Further signals have no effect: what is left is one revocation, with a deadline. A terminal that closes and a
+            // service that stops send several at once.
             let _ = raise.send(true);
             raise.closed().await;
         });
@@ -38,20 +44,24 @@ impl Interrupt {
     }
 }
 
+/// Returns when a signal arrives. From this call on a signal does not end the program by itself.
 #[cfg(unix)]
-async fn signal() {
+fn signal() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _ = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let signals = kinds.map(|kind| signal(kind).ok());
+    async move {
+        let received =
+            signals.into_iter().flatten().map(|mut signal| Box::pin(async move { signal.recv().await }));
+        let received: Vec<_> = received.collect();
+        if received.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        futures_util::future::select_all(received).await;
     }
 }
 
 #[cfg(not(unix))]
-async fn signal() {
-    let _ = tokio::signal::ctrl_c().await;
+fn signal() -> impl Future<Output = ()> {
+    async { _ = tokio::signal::ctrl_c().await }
 }

@@ -9,6 +9,7 @@ mod interrupt;
 mod nearest;
 mod output;
 mod progress;
+mod settings_file;
 mod shell;
 mod style;
 mod types;

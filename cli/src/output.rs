@@ -18,7 +18,8 @@ const MAX_LINES: usize = 60;
 pub(crate) fn print(bytes: &[u8]) -> Result<ExitCode, Failure> {
     match std::io::stdout().write_all(bytes) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(Failure::of("cannot write to standard output", &error))
+            Err(Failure::of("cannot write to standard output", &error)
+                .help("check where the output goes to: a full disk, or a device that takes none"))
         }
         _ => Ok(ExitCode::SUCCESS),
     }
@@ -36,8 +37,35 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Failure> {
         // Git may have checked it out with other ends of lines.
         Ok(text) => Ok(Some(text.replace("\r\n", "\n"))),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::of(format_args!("cannot read {}", path.display()), &error)),
+        Err(error) => Err(unreadable(path, &error)),
     }
+}
+
+/// A file that is there, and cannot be read as text.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::of(format_args!("cannot read {}", path.display()), error);
+    match error.kind() {
+        ErrorKind::NotFound => failure.help("correct the path: it is taken from the current folder"),
+        ErrorKind::PermissionDenied => failure.help("give this user the right to read it"),
+        ErrorKind::InvalidData => failure.help("it is not a text in UTF-8: give another path"),
+        ErrorKind::IsADirectory => failure.help("it is a folder: give the path of a file"),
+        _ => failure.help("give the path of a file that this user may read"),
+    }
+}
+
+/// Why a file could not be written.
+fn unwritable(path: &Path, folder: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::of(format_args!("cannot write {}", path.display()), error);
+    if !folder.is_dir() {
+        return failure.help(format!("create the folder first: {}", folder.display()));
+    }
+    if path.is_dir() {
+        return failure.help(format!(
+            "it is a folder: name a file in it, such as {}",
+            path.join("objects.rs").display()
+        ));
+    }
+    failure.help(format!("give this user the right to write to {}, or give another path", folder.display()))
 }
 
 /// Writes the file beside its place and renames it, so that it is there as a whole or not at all.
@@ -45,14 +73,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), Failure> {
     // A link stays a link.
     let path: PathBuf = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = |error: &std::io::Error| {
-        let failure = Failure::of(format_args!("cannot write {}", path.display()), error);
-        if folder.is_dir() {
-            failure
-        } else {
-            failure.help(format!("create the folder first: {}", folder.display()))
-        }
-    };
+    let failed = |error: &std::io::Error| unwritable(&path, folder, error);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".actix-salesforce-");
     // What other programs write: the user's umask decides. The library's default is for secrets.

@@ -8,7 +8,7 @@ use clap_complete::Shell;
 use crate::{
     arguments::Arguments,
     failure::Failure,
-    output::{note, print},
+    output::{note, print, replace},
 };
 
 const PROGRAM: &str = "actix-salesforce";
@@ -44,14 +44,24 @@ pub(crate) fn completions(completions: &Completions) -> Result<ExitCode, Failure
 pub(crate) fn man(man: &Man) -> Result<ExitCode, Failure> {
     let Some(folder) = &man.out else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Arguments::command())
-            .render(&mut page)
-            .map_err(|error| Failure::of("cannot write the manual page", &error))?;
+        clap_mangen::Man::new(Arguments::command()).render(&mut page).map_err(|error| {
+            Failure::of("cannot write the manual page", &error).help("write to a folder, with `--out`")
+        })?;
         return print(&page);
     };
-    let written =
-        std::fs::create_dir_all(folder).and_then(|()| clap_mangen::generate_to(Arguments::command(), folder));
-    written.map_err(|error| Failure::of(format_args!("cannot write to {}", folder.display()), &error))?;
+    let failed = |error: std::io::Error| {
+        Failure::of(format_args!("cannot write to {}", folder.display()), &error)
+            .help("give `--out` a folder that this user may write to")
+    };
+    std::fs::create_dir_all(folder).map_err(failed)?;
+    // Apart first: a page in its place is there as a whole.
+    let pages = tempfile::tempdir().map_err(failed)?;
+    clap_mangen::generate_to(Arguments::command(), pages.path()).map_err(failed)?;
+    for page in std::fs::read_dir(pages.path()).map_err(failed)? {
+        let page = page.map_err(failed)?;
+        let text = std::fs::read_to_string(page.path()).map_err(failed)?;
+        replace(&folder.join(page.file_name()), &text)?;
+    }
     note("Written", folder.display());
     Ok(ExitCode::SUCCESS)
 }

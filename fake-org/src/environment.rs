@@ -10,6 +10,8 @@ pub(crate) struct Environment {
     pub(crate) instance_url: String,
     /// The origin that the data can move to.
     pub(crate) moved_instance_url: String,
+    /// The address of the Pub/Sub API.
+    pub(crate) pubsub_url: String,
     /// Whether client credentials run as a user.
     pub(crate) has_service_user: bool,
 }
@@ -22,6 +24,7 @@ impl Environment {
             ("SALESFORCE_CLIENT_SECRET", self.client_secret.clone()),
             ("SALESFORCE_LOGIN_URL", self.login_url.clone()),
             ("SALESFORCE_ALLOWED_ORIGINS", format!("{} {}", self.instance_url, self.moved_instance_url)),
+            ("SALESFORCE_PUBSUB_URL", self.pubsub_url.clone()),
         ];
         if self.has_service_user {
             variables.push(("SALESFORCE_SERVICE_URL", self.instance_url.clone()));

@@ -76,8 +76,8 @@ impl FakeOrg {
     }
 
     /// The settings of an app that logs in at this org, as environment variables: `SALESFORCE_CLIENT_ID`,
-    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL`, `SALESFORCE_ALLOWED_ORIGINS`, and `SALESFORCE_SERVICE_URL` if
-    /// client credentials run as a user.
+    /// `SALESFORCE_CLIENT_SECRET`, `SALESFORCE_LOGIN_URL`, `SALESFORCE_ALLOWED_ORIGINS`, `SALESFORCE_PUBSUB_URL`, and
+    /// `SALESFORCE_SERVICE_URL` if client credentials run as a user.
     #[must_use]
     pub fn variables(&self) -> Vec<(&'static str, String)> {
         self.org.environment().variables()

@@ -220,6 +220,7 @@ impl Org {
             login_url: origins.login,
             instance_url: origins.instance,
             moved_instance_url: origins.moved_instance,
+            pubsub_url: self.pubsub.origin(),
             has_service_user: self.settings().execution_user.is_some(),
         }
     }

@@ -1,7 +1,7 @@
 //! Settings: what an app may set, where it comes from, and which combinations are refused.
 //!
-//! The places of a setting, in order: a field of [`Config`], its default and its variable ([`Config::from_variables`]), all
-//! three here; two lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in
+//! The places of a setting, in order: a field of [`Config`], and its default, both here; its variable in
+//! `variables.rs`; two lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in
 //! `settings.rs`; a setter in `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in
 //! `docs/lifetimes.md`; and the lists of the public API (`scripts/public-api --write`).
 
@@ -25,6 +25,7 @@ mod settings;
 mod start;
 mod text;
 mod unused;
+mod variables;
 
 #[cfg(feature = "inbound")]
 pub use self::inbound::{Caller, ClientCertificateHeader, DataCloud, InboundConfig, OutboundMessages};
@@ -298,104 +299,4 @@ pub enum SessionMode {
     /// actix-session that this crate links, re-exported as [`actix_salesforce::actix_session`](crate::actix_session):
     /// the session of another version is not seen.
     App,
-}
-
-impl Config {
-    /// Reads the `SALESFORCE_…` environment variables of this process. The start warns of those that do not exist.
-    pub fn from_env() -> Self {
-        let config = Self::from_variables(|name| std::env::var(name).ok());
-        let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-        Self { unused_variables: unused::variables(names), ..config }
-    }
-
-    /// Reads the same variables from elsewhere. Empty ones count as absent. Blanks, line breaks and one pair of quotes
-    /// around a value are removed.
-    ///
-    /// ```
-    /// use actix_salesforce::Config;
-    ///
-    /// let config = Config::from_variables(|name| (name == "SALESFORCE_CLIENT_ID").then(|| "3MVG9".to_owned()));
-    /// assert_eq!(config.client_id, "3MVG9");
-    /// assert_eq!(config.scopes, "api openid refresh_token");
-    /// ```
-    pub fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let variable = |name: &str| {
-            variable(name).map(|value| text::bare(&value).to_owned()).filter(|value| !value.is_empty())
-        };
-        let mut config = Self::default();
-        for (name, setting) in [
-            ("SALESFORCE_CLIENT_ID", &mut config.client_id),
-            ("SALESFORCE_LOGIN_URL", &mut config.login_url),
-            ("SALESFORCE_PUBLIC_URL", &mut config.public_url),
-            ("SALESFORCE_SCOPES", &mut config.scopes),
-            ("SALESFORCE_REVOKE_ON_LOGOUT", &mut config.revoke_on_logout),
-            ("SALESFORCE_LOGIN_TIMEOUT", &mut config.login_timeout),
-            ("SALESFORCE_IDLE_TIMEOUT", &mut config.idle_timeout),
-            ("SALESFORCE_MAX_LIFETIME", &mut config.max_lifetime),
-            ("SALESFORCE_RECHECK", &mut config.recheck),
-            ("SALESFORCE_KEEP_BROKEN", &mut config.keep_broken),
-        ] {
-            if let Some(text) = variable(name) {
-                *setting = text;
-            }
-        }
-        for (name, setting) in [
-            ("SALESFORCE_ALLOW_SANDBOXES", &mut config.allow_sandboxes),
-            ("SALESFORCE_ALLOW_MY_DOMAIN", &mut config.allow_my_domain),
-            ("SALESFORCE_SINGLE_LOGOUT", &mut config.single_logout),
-            ("SALESFORCE_CACHE_LOGINS", &mut config.cache_logins),
-        ] {
-            match variable(name).map(|text| text.parse()) {
-                None => {}
-                Some(Ok(is_set)) => *setting = is_set,
-                Some(Err(_)) => config.unclear_variables.push(name),
-            }
-        }
-        for (name, setting) in [
-            ("SALESFORCE_CLIENT_SECRET", &mut config.client_secret),
-            ("SALESFORCE_PREVIOUS_CLIENT_SECRET", &mut config.previous_client_secret),
-            ("SALESFORCE_TOKEN_PROXY", &mut config.token_proxy),
-            ("SALESFORCE_API_PROXY", &mut config.api_proxy),
-            ("SALESFORCE_KEYS", &mut config.keys),
-        ] {
-            *setting = variable(name).map(Secret::new);
-        }
-        config.previous_client_id = variable("SALESFORCE_PREVIOUS_CLIENT_ID");
-        config.api_version = variable("SALESFORCE_API_VERSION");
-        config.cookie_name = variable("SALESFORCE_COOKIE_NAME");
-        config.remember = variable("SALESFORCE_REMEMBER");
-        if let Some(store) = variable("SALESFORCE_STORE") {
-            config.store = Secret::new(store);
-        }
-        if let Some(hosts) = variable("SALESFORCE_LOGIN_HOSTS") {
-            let named =
-                |entry: &str| entry.split_once('=').map(|(name, url)| (name.to_owned(), url.to_owned()));
-            // An entry without a name is an error of the check: it has an empty one.
-            let entry = |entry: &str| named(entry).unwrap_or_else(|| (String::new(), entry.to_owned()));
-            config.login_hosts = hosts.split_whitespace().map(entry).collect();
-        }
-        let list = |text: String| -> Vec<String> {
-            text.split([',', ' ', '\n', '\t']).filter(|part| !part.is_empty()).map(str::to_owned).collect()
-        };
-        config.allowed_orgs = variable("SALESFORCE_ALLOWED_ORGS").map(list).unwrap_or_default();
-        config.denied_orgs = variable("SALESFORCE_DENIED_ORGS").map(list).unwrap_or_default();
-        for (name, setting) in [
-            ("SALESFORCE_ALLOWED_ORIGINS", &mut config.allowed_origins),
-            ("SALESFORCE_API_HOSTS", &mut config.api_hosts),
-        ] {
-            if let Some(text) = variable(name) {
-                *setting = text.split_whitespace().map(str::to_owned).collect();
-            }
-        }
-        config.service = ServiceUserConfig::from_variables(variable);
-        #[cfg(feature = "events")]
-        {
-            config.api.pubsub_url = variable("SALESFORCE_PUBSUB_URL");
-        }
-        #[cfg(feature = "inbound")]
-        {
-            config.inbound = InboundConfig::from_variables(variable);
-        }
-        config
-    }
 }

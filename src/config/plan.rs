@@ -1,14 +1,14 @@
 //! [`Config::plan`]: what the settings amount to, for tools such as `actix-salesforce doctor`.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::collections::BTreeSet;
 
 use url::Url;
 
 use super::{Config, ConfigError, start::store_problem, unused};
 use crate::{
-    base::clock::Clock,
-    grants::Timing,
-    store::{AvailabilityObserver, OpenError, Store},
+    base::{clock::Clock, seal::KeyRing},
+    grants::{GrantTokens, Timing},
+    store::{AvailabilityObserver, GrantRecord, OpenError, OpenedStore},
 };
 use salesforce_connection::{
     ClientBuilder,
@@ -43,6 +43,14 @@ pub struct StartPlan {
     pub service: Option<ServiceUser>,
     /// The client of all connections, with the proxies and the allowed hosts of the settings.
     pub client: ClientBuilder,
+    keys: KeyRing,
+}
+
+impl StartPlan {
+    /// Returns whether the keys of the settings open this stored grant. Its tokens stay within.
+    pub fn opens(&self, grant: &GrantRecord) -> bool {
+        GrantTokens::is_opened_by(&self.keys, grant)
+    }
 }
 
 /// A login host, and where it sends the browser back to.
@@ -100,6 +108,7 @@ impl Config {
             scopes: settings.scopes,
             public_url: settings.public_url,
             service: settings.service,
+            keys: settings.keys,
         })
     }
 
@@ -108,15 +117,16 @@ impl Config {
         unused::warnings(&self.unused_variables, self.scopes.parse().ok().as_ref())
     }
 
-    /// Opens the store of the settings as a start does, and nothing else. Its tables are created if they are missing.
+    /// Opens the store of the settings without a change to it: no table is created or changed, and no file made.
     ///
     /// # Errors
-    /// The setting is invalid, or the store cannot be opened.
-    pub async fn open_store(self) -> Result<Arc<dyn Store>, ConfigError> {
+    /// The setting is invalid, the store cannot be opened, a newer version of this crate has written its tables, or it has
+    /// no tables yet and its user may not create them.
+    pub async fn open_store(self) -> Result<OpenedStore, ConfigError> {
         let config = self.without_surroundings();
         let problem = |error: OpenError| ConfigError::new(vec![store_problem(&error)]);
         let location = config.store_location(None).map_err(problem)?;
-        location.open(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
+        location.open_as_is(&Clock::system(), Timing::of_process().store(), Unobserved).await.map_err(problem)
     }
 }
 

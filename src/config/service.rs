@@ -27,22 +27,26 @@ pub struct ServiceUserConfig {
 }
 
 impl ServiceUserConfig {
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+    /// Replaces what variables say. Without its URL the check names the variable, instead of ignoring the others.
+    pub(super) fn with_variables(
+        service: Option<Self>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Option<Self> {
         let url = variable("SALESFORCE_SERVICE_URL");
-        let service = Self {
-            username: variable("SALESFORCE_SERVICE_USERNAME"),
-            key: variable("SALESFORCE_SERVICE_KEY").map(Secret::new),
-            client_id: variable("SALESFORCE_SERVICE_CLIENT_ID"),
-            client_secret: variable("SALESFORCE_SERVICE_CLIENT_SECRET").map(Secret::new),
-            url: String::new(),
-        };
-        // Without its URL the check names the variable, instead of ignoring the others.
-        let is_set = url.is_some()
-            || service.username.is_some()
-            || service.key.is_some()
-            || service.client_id.is_some()
-            || service.client_secret.is_some();
-        is_set.then(|| Self { url: url.unwrap_or_default(), ..service })
+        let (username, key) = (variable("SALESFORCE_SERVICE_USERNAME"), variable("SALESFORCE_SERVICE_KEY"));
+        let client_id = variable("SALESFORCE_SERVICE_CLIENT_ID");
+        let client_secret = variable("SALESFORCE_SERVICE_CLIENT_SECRET");
+        if [&url, &username, &key, &client_id, &client_secret].iter().all(|value| value.is_none()) {
+            return service;
+        }
+        let service = service.unwrap_or_default();
+        Some(Self {
+            url: url.unwrap_or(service.url),
+            username: username.or(service.username),
+            key: key.map(Secret::new).or(service.key),
+            client_id: client_id.or(service.client_id),
+            client_secret: client_secret.map(Secret::new).or(service.client_secret),
+        })
     }
 
     /// Checks the settings. `app_has_secret`: the login's app has a secret.

@@ -44,6 +44,9 @@ const SCOPES: &[&str] = &[
     "web",
 ];
 
+/// Without the feature `events` nothing is sent there, so that nothing is ignored. The fake org sets it for each app.
+const OF_EVENTS: &str = "SALESFORCE_PUBSUB_URL";
+
 /// Names that differ in more letters are not what was meant.
 const MOST_CHANGES: usize = 4;
 
@@ -52,6 +55,7 @@ pub(super) fn variables(names: impl Iterator<Item = String>) -> Vec<String> {
     let known = known_variables();
     let mut unused: Vec<String> = names
         .filter(|name| name.to_ascii_uppercase().starts_with("SALESFORCE_") && !known.contains(name))
+        .filter(|name| name != OF_EVENTS)
         .collect();
     unused.sort_unstable();
     unused

@@ -198,6 +198,11 @@ impl GrantTokens {
         })
     }
 
+    /// Returns whether the keys open a stored record, also one without tokens, of a broken grant.
+    pub(crate) fn is_opened_by(keys: &KeyRing, record: &GrantRecord) -> bool {
+        !matches!(Self::open(keys, record), Err(UnreadableGrant::Sealed))
+    }
+
     /// Opens a stored record.
     pub(crate) fn open(keys: &KeyRing, record: &GrantRecord) -> Result<Self, UnreadableGrant> {
         let bound_to = associated_data(record.key, record.version);

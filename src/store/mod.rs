@@ -60,6 +60,7 @@ pub use self::{
     },
     position::{ConsumerKey, PositionRecord, PositionSwap},
     record::{GrantRecord, LoginRecord, Sealed},
+    url::OpenedStore,
 };
 
 use std::{

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+use super::sql::as_is::AsIs;
 use super::{AvailabilityObserver, MemoryStore, Store, StoreTiming, deadline::DeadlineStore};
 use crate::base::clock::Clock;
 #[cfg(any(feature = "redis", feature = "postgres"))]
@@ -22,6 +24,22 @@ pub(crate) enum StoreUrl {
     },
     #[cfg(feature = "postgres")]
     Postgres(Secret),
+}
+
+/// A store that was opened without a change to it, see [`Config::open_store`](crate::Config::open_store).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum OpenedStore {
+    /// The store, as the app uses it.
+    Ready(Arc<dyn Store>),
+    /// The database is there, and its tables are older than this version of the crate. The next start of the app changes
+    /// them, or creates them.
+    Outdated {
+        /// The version of the tables; 0: there are none.
+        found: u64,
+        /// The version that the tables get.
+        needed: u64,
+    },
 }
 
 /// Why the store was not opened. Never repeats the setting, which may contain a password.
@@ -104,6 +122,31 @@ impl StoreUrl {
     /// Returns true if the records outlive the process: the keys must then do so too.
     pub(crate) fn is_durable(&self) -> bool {
         !matches!(self, Self::Memory)
+    }
+
+    /// As [`open`](Self::open), without a change to the tables of a database, and without creating a file.
+    pub(crate) async fn open_as_is(
+        self,
+        clock: &Clock,
+        timing: StoreTiming,
+        observer: impl AvailabilityObserver,
+    ) -> Result<OpenedStore, OpenError> {
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        let opened = match &self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(path) => Some(super::SqlStore::sqlite_as_is(path).await),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(url) => Some(super::SqlStore::postgres_as_is(url.expose()).await),
+            _ => None,
+        };
+        #[cfg(any(feature = "sqlite", feature = "postgres"))]
+        if let Some(opened) = opened {
+            return match opened.map_err(OpenError::Failed)? {
+                AsIs::Current(store) => observed(Ok(store), timing, observer).map(OpenedStore::Ready),
+                AsIs::Outdated { found, needed } => Ok(OpenedStore::Outdated { found, needed }),
+            };
+        }
+        self.open(clock, timing, observer).await.map(OpenedStore::Ready)
     }
 
     /// Opens the store. Reports to `observer` when it becomes unavailable or recovers.

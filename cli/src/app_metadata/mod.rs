@@ -15,9 +15,9 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 
 use self::components::{App, Component};
-use crate::{failure::Failure, nearest::nearest, output};
+use crate::{failure::Failure, nearest::nearest, output, settings_file::SettingsFile};
 
-/// The settings that the app in Salesforce has to match.
+/// The variables that the app in Salesforce has to match.
 const SETTINGS: [&str; 7] = [
     "SALESFORCE_PUBLIC_URL",
     "SALESFORCE_LOGIN_URL",
@@ -32,7 +32,7 @@ const PROJECT: &str = "sfdx-project.json";
 
 /// Writes the files of an External Client App that matches the settings, ready to deploy with the Salesforce CLI
 ///
-/// Callback URLs, scopes and flows follow from the SALESFORCE_ variables: SALESFORCE_PUBLIC_URL, SALESFORCE_SCOPES,
+/// Callback URLs, scopes and flows follow from the SALESFORCE_ variables, and from the file of `--config`: SALESFORCE_PUBLIC_URL, SALESFORCE_SCOPES,
 /// SALESFORCE_LOGIN_HOSTS, SALESFORCE_SINGLE_LOGOUT, SALESFORCE_SERVICE_URL. The files have no client secret and no client
 /// id: Salesforce makes both when the app is deployed. Files and members are from Salesforce's documentation; a deployment
 /// is unverified.
@@ -71,15 +71,23 @@ pub(crate) struct AppMetadata {
     /// Overwrite files that exist
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    settings: SettingsFile,
 }
 
 pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     let variable = |name: &str| std::env::var(name).ok();
-    let config = Config::from_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
+    let file = arguments.settings.read()?;
+    let config =
+        of_the_app(&file).with_variables(|name| SETTINGS.contains(&name).then(|| variable(name)).flatten());
+    let service = file.with_variables(variable).service;
     let login_url = config.login_url.clone();
-    let is_set = |name: &str| variable(name).is_some_and(|value| !value.trim().is_empty());
-    let has_key = is_set("SALESFORCE_SERVICE_USERNAME") || is_set("SALESFORCE_SERVICE_KEY");
-    let has_client_credentials = arguments.run_as.is_some() || (is_set("SALESFORCE_SERVICE_URL") && !has_key);
+    // The flows of a service user are those of its app: a separate one has other files.
+    let has_separate_app = service.as_ref().is_some_and(|service| service.client_id.is_some());
+    let service = service.filter(|_| !has_separate_app);
+    let has_key = service.as_ref().is_some_and(|service| service.username.is_some() || service.key.is_some());
+    let has_client_credentials =
+        arguments.run_as.is_some() || (!has_key && service.is_some_and(|service| !service.url.is_empty()));
     if has_key && arguments.certificate.is_none() {
         return Err(Failure::new("the settings name a service user with a key, whose certificate the app needs")
             .help("give it with `--certificate FILE` (`openssl req -x509 -key key.pem -out cert.pem -days 365` makes one)"));
@@ -99,14 +107,20 @@ pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
     }
     for (path, text) in &files {
         if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| Failure::of(format_args!("cannot create {}", folder.display()), &error))?;
+            std::fs::create_dir_all(folder).map_err(|error| {
+                Failure::of(format_args!("cannot create {}", folder.display()), &error)
+                    .help("give `--out` a folder that this user may write to, and that is no file")
+            })?;
         }
         output::replace(path, text)?;
         output::note("Written", path.display());
     }
     // Nothing is left to tell of an error of standard error.
-    let _ = writeln!(anstream::stderr(), "\n{}", next_steps(&arguments, has_client_credentials));
+    let _ = writeln!(
+        anstream::stderr(),
+        "\n{}",
+        next_steps(&arguments, has_client_credentials, has_separate_app)
+    );
     Ok(ExitCode::SUCCESS)
 }
 
@@ -127,7 +141,10 @@ fn app(arguments: &AppMetadata, mut config: Config, has_client_credentials: bool
     // end with this process.
     "not-deployed-yet".clone_into(&mut config.client_id);
     let mut key = [0; 32];
-    getrandom::fill(&mut key).map_err(|error| Failure::of("cannot make a random key", &error))?;
+    getrandom::fill(&mut key).map_err(|error| {
+        Failure::of("cannot make a random key", &error)
+            .help("this system has no source of random numbers: run it on another one")
+    })?;
     config.keys = Some(Secret::new(STANDARD.encode(key)));
     let plan = config.plan().map_err(|error| {
         Failure::of("the settings are invalid", &error).help("correct them: docs/settings.md")
@@ -148,9 +165,23 @@ fn app(arguments: &AppMetadata, mut config: Config, has_client_credentials: bool
     })
 }
 
+/// Those settings of a file that the app in Salesforce has to match. The others may not be there yet, or be those of another
+/// machine.
+fn of_the_app(settings: &Config) -> Config {
+    let mut config = Config::default();
+    config.public_url.clone_from(&settings.public_url);
+    config.routes.clone_from(&settings.routes);
+    config.login_url.clone_from(&settings.login_url);
+    config.login_hosts.clone_from(&settings.login_hosts);
+    config.allowed_orgs.clone_from(&settings.allowed_orgs);
+    config.allow_my_domain = settings.allow_my_domain;
+    config.scopes.clone_from(&settings.scopes);
+    config.single_logout = settings.single_logout;
+    config
+}
+
 fn certificate(path: &Path) -> Result<String, Failure> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::of(format_args!("cannot read {}", path.display()), &error))?;
+    let text = std::fs::read_to_string(path).map_err(|error| output::unreadable(path, &error))?;
     if text.contains("PRIVATE KEY") || !text.contains("-----BEGIN CERTIFICATE-----") {
         return Err(Failure::new(format_args!("{} is not a certificate in PEM alone", path.display()))
             .help("give the file that begins with -----BEGIN CERTIFICATE-----; a private key never leaves this machine"));
@@ -207,7 +238,7 @@ fn package_of(project: &Path) -> Result<String, Failure> {
     })
 }
 
-fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
+fn next_steps(arguments: &AppMetadata, has_client_credentials: bool, has_separate_app: bool) -> String {
     let mut steps = format!(
         "Next, in {}:\n  sf project deploy start --target-org YOUR-ORG\nThen Setup, External Client App Manager, {}, \
          Consumer Key and Secret: they are SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET.\nDo not retrieve \
@@ -218,6 +249,11 @@ fn next_steps(arguments: &AppMetadata, has_client_credentials: bool) -> String {
     if has_client_credentials && arguments.run_as.is_none() {
         steps.push_str(
             "\nIn the app's policies choose the user that client credentials work as (or give `--run-as`).",
+        );
+    }
+    if has_separate_app {
+        steps.push_str(
+            "\nThe service user has a separate app (SALESFORCE_SERVICE_CLIENT_ID), which these files do not change.",
         );
     }
     steps

@@ -14,11 +14,15 @@ use crate::failure::sentence;
 
 /// The share of an org's daily requests from which on a warning is due.
 const NEARLY_USED: u64 = 90;
+/// REST API Developer Guide, "Status Codes and Error Responses".
+const EXPIRED: &str = "INVALID_OPERATION_WITH_EXPIRED_PASSWORD";
+const LATER: &str = "try again later; Salesforce's status is at https://status.salesforce.com";
 /// Longest time for a request.
 const TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Sends two requests with an access token that was issued a moment ago.
-pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report) {
+/// Sends some requests with an access token that was issued a moment ago. Returns whether Salesforce took it from this
+/// machine's address: it did so too if it then refused the request for another reason.
+pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report) -> bool {
     report.working_on("trying the REST API");
     let source = FixedToken::new(tokens.identity.user, tokens.instance_url.clone(), &tokens.access_token);
     let source = match source {
@@ -28,20 +32,28 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
                 Finding::failed(Check::Api, sentence(&error)).fix("check that no proxy changes responses"),
             );
             report.skip(Check::WITH_TOKEN, "The access token cannot be used.");
-            return;
+            return false;
         }
     };
     let sf = Connection::new(&org.client, Arc::new(source)).with_timeout(TIMEOUT).with_retry(Retry::none());
     version(&sf, report).await;
     let organization = sf.query::<serde_json::Value>("SELECT Id FROM Organization LIMIT 1").fetch_all().await;
+    let is_taken = organization.as_ref().err().is_none_or(is_code_of_salesforce);
     match organization {
         Ok(_) => report.add(Finding::passed(
             Check::Api,
             format!("The API at {} accepts the token.", tokens.instance_url),
         )),
-        Err(error) => report.add(denied(&error, report.has(Check::ApiVersion))),
+        Err(error) => {
+            let finding = denied(&error, report.has(Check::ApiVersion));
+            let why = match finding.check {
+                Check::IpRestrictions => "The API rejects the token, so that it says no more.",
+                _ => "The org's API requests are used up.",
+            };
+            report.add(finding);
+            report.skip([Check::Api], why);
+        }
     }
-    report.skip([Check::Api], "The org's API requests are used up.");
     match sf.api_usage() {
         Some(usage) if u64::from(usage.used) * 100 >= u64::from(usage.allowed) * NEARLY_USED => {
             let what = format!(
@@ -60,6 +72,17 @@ pub(super) async fn check(org: &Org, tokens: &TokenResponse, report: &mut Report
             report.add(Finding::passed(Check::ApiUsage, what));
         }
         None => report.skip([Check::ApiUsage], "Salesforce did not say how many requests are left."),
+    }
+    is_taken
+}
+
+/// Returns whether Salesforce read the token, and refuses for a reason that is no address. A status without a code may be
+/// that of a proxy.
+fn is_code_of_salesforce(error: &Error) -> bool {
+    match error {
+        Error::ApiAccessDenied { .. } | Error::LimitExceeded { .. } => true,
+        Error::Api { status, errors, .. } => *status < 500 && !errors.is_empty(),
+        _ => false,
     }
 }
 
@@ -123,6 +146,11 @@ fn denied(error: &Error, has_version: bool) -> Finding {
         Error::Api { status, .. } if has_version && *status == 404 => {
             Finding::skipped(Check::Api, "The org does not have the API version of the settings.")
         }
+        Error::Api { errors, .. } if errors.iter().any(|error| error.code == EXPIRED) => finding(Check::Api)
+            .code(EXPIRED.to_ascii_lowercase())
+            .fix("the user logs in to Salesforce once and sets a new password, or an administrator resets it")
+            .setup("Setup > Users > Users, \"Reset Password\""),
+        Error::Api { status: 500.., .. } => finding(Check::Api).fix(LATER),
         Error::Api { errors, .. } => {
             let finding = finding(Check::Api).fix("see the error in the REST API Developer Guide, \"Status Codes and Error Responses\"");
             match errors.first() {
@@ -130,6 +158,6 @@ fn denied(error: &Error, has_version: bool) -> Finding {
                 None => finding,
             }
         }
-        _ => finding(Check::Api).fix("try again later; Salesforce's status is at https://status.salesforce.com"),
+        _ => finding(Check::Api).fix(LATER),
     }
 }

@@ -241,9 +241,12 @@ pub(super) async fn secret(org: &Org) -> Finding {
     match org.oauth.introspect(&org.login.host, &absent, TokenTypeHint::Access).await {
         Ok(_) => {}
         Err(error) if error.is_credentials_rejected() => return setup::secret(),
-        Err(_) => {
-            let what = "Salesforce does not say before a login whether the secret is right.";
-            return Finding::skipped(Check::Secret, what);
+        Err(error) => {
+            let what = "Salesforce does not say before a login whether the secret is right";
+            return Finding::skipped(
+                Check::Secret,
+                format!("{what}: {}.", sentence(&error).trim_end_matches('.')),
+            );
         }
     }
     if let Some(previous) = org.plan.previous_app.clone() {

@@ -25,6 +25,8 @@ pub(crate) enum Check {
     StoreLease,
     /// The time of a store operation
     StoreLatency,
+    /// SALESFORCE_KEYS open the grants of the store
+    StoredGrants,
     /// The public URL leads to the app
     PublicUrl,
     /// A proxy in front passes on what logins and logouts need
@@ -87,6 +89,12 @@ impl Check {
     ];
     /// The checks that need an access token.
     pub(crate) const WITH_TOKEN: [Self; 3] = [Self::Api, Self::ApiUsage, Self::ApiVersion];
+
+    /// The checks of each run: all but those of what a run may not have, a service user and tokens to revoke.
+    pub(crate) fn of_each_run() -> impl Iterator<Item = Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|check| !matches!(check, Self::ServiceUser | Self::Revoked))
+    }
 
     /// Returns the name on the command line and in the output.
     pub(crate) fn name(self) -> String {
@@ -252,10 +260,15 @@ impl Report {
                 && !self.allowed.contains(&finding.check)
         };
         let counted = self.findings.iter().filter(counts).count();
-        if self.is_json {
-            render::json(&Document { findings: &self.findings, summary, interrupted })?;
-        } else {
-            render::summary(&summary, interrupted)?;
+        let shown = match self.is_json {
+            true => render::json(&Document { findings: &self.findings, summary, interrupted }),
+            false => render::summary(&summary, interrupted),
+        };
+        // A reader that has enough closes the pipe, which is no failure.
+        if let Err(error) = shown
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            return Err(error);
         }
         Ok(match (interrupted, counted) {
             (true, _) => ExitCode::from(INTERRUPTED),

@@ -16,12 +16,12 @@ mod service;
 mod settings;
 mod setup;
 mod store;
+mod stored_grants;
 mod tokens;
 
 use std::{process::ExitCode, time::Duration};
 
 use actix_salesforce::{
-    Config,
     config::{PlannedLogin, StartPlan},
     http::is_loopback,
 };
@@ -35,10 +35,12 @@ use self::{
     org::Org,
     tokens::Held,
 };
-use crate::{failure::Failure, interrupt::Interrupt};
+use crate::{failure::Failure, interrupt::Interrupt, settings_file::SettingsFile};
 
 /// The loopback callback of Salesforce's own command line, which many apps have registered.
 const DEFAULT_CALLBACK: &str = "http://localhost:1717/OauthRedirect";
+
+const CLIENT: &str = "check SALESFORCE_API_PROXY and SALESFORCE_TOKEN_PROXY, and this machine's list of certificate authorities";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -46,9 +48,10 @@ Examples:
   actix-salesforce doctor --no-login       Only what needs no login
   actix-salesforce doctor --client-credentials --json > report.json
   actix-salesforce doctor --yes --allow pkce --allow rotation
+  actix-salesforce doctor --config app.toml --section salesforce
   actix-salesforce fake -- actix-salesforce doctor --no-login
 
-The settings are the SALESFORCE_ variables of the app. Exit status: 0 nothing found, 1 findings, 2 wrong use, or
+The settings are the SALESFORCE_ variables of the app, and with --config a file of it; what it sets in code is not seen. Exit status: 0 nothing found, 1 findings, 2 wrong use, or
 nothing could be checked, 130 interrupted. Skipped checks do not count.";
 
 /// Checks the app's settings against the org, and names each fix and its place in Setup
@@ -83,16 +86,18 @@ pub(crate) struct Doctor {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    settings: SettingsFile,
 }
 
 /// Runs all checks.
 pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let interrupt = Interrupt::listen();
     let mut report = Report::new(doctor.json, doctor.allow.clone());
-    let config = Config::from_env();
+    let config = doctor.settings.read()?.with_env();
     let plan = settings::check(&config, &mut report);
     let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
-    store::check(&config, plan.as_ref().is_none_or(settings::is_local), &mut report).await;
+    store::check(&config, plan.as_ref(), &interrupt, &mut report).await;
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
@@ -105,7 +110,13 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
         }
     }
     let interrupted = interrupt.is_raised();
-    report.end(interrupted).map_err(|error| Failure::of("cannot print the findings", &error))
+    if interrupted {
+        report.skip(Check::of_each_run(), "Interrupted.");
+    }
+    report.end(interrupted).map_err(|error| {
+        Failure::of("cannot print the findings", &error)
+            .help("check where the output goes to: a full disk, or a device that takes none")
+    })
 }
 
 async fn check_org(
@@ -116,7 +127,8 @@ async fn check_org(
     report: &mut Report,
 ) -> Result<(), Failure> {
     let callback = callback(doctor, &login);
-    let org = Org::new(plan, login).map_err(|error| Failure::of("cannot create the HTTP client", &error))?;
+    let org = Org::new(plan, login)
+        .map_err(|error| Failure::of("cannot create the HTTP client", &error).help(CLIENT))?;
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };
     let has_service_user = org.plan.service.is_some() || doctor.client_credentials;
@@ -168,15 +180,18 @@ async fn with_tokens(
         held.check(org, interrupt, report).await;
     }
     let tokens = held.as_ref().map(|held| &held.tokens).or(service.as_ref());
-    match tokens.filter(|_| !interrupt.is_raised()) {
-        Some(tokens) => {
-            // Dropped at once when interrupted: these requests change nothing.
-            interrupt.or(api::check(org, tokens, report)).await;
+    let is_taken = match tokens {
+        // Dropped at once when interrupted: these requests change nothing.
+        Some(tokens) => interrupt.or(api::check(org, tokens, report)).await,
+        None => {
+            report.skip(Check::WITH_TOKEN, "It needs a token.");
+            None
         }
-        None => report.skip(Check::WITH_TOKEN, "It needs a token."),
-    }
+    };
     if let Some(held) = held {
-        held.report_address(report);
+        if let Some(is_taken) = is_taken {
+            held.report_address(is_taken, report);
+        }
         held.revoke(org, report).await;
     }
     if let Some(service) = service {

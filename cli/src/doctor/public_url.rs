@@ -1,11 +1,13 @@
 //! The public URL: that it leads to the app, and that what stands in front passes on what a login and a logout need.
 
+mod logout_forms;
+
 use std::{error::Error as _, time::Duration};
 
 use actix_salesforce::config::StartPlan;
 use reqwest::{
     Client, Response,
-    header::{CACHE_CONTROL, HeaderMap, LOCATION, ORIGIN, SET_COOKIE},
+    header::{CACHE_CONTROL, HeaderMap, LOCATION, SET_COOKIE},
     redirect::Policy,
 };
 use url::Url;
@@ -33,27 +35,12 @@ pub(super) async fn check(plan: &StartPlan, report: &mut Report) {
         Ok(response) => report_login(plan, login, &response, report),
         Err(error) => {
             report.add(not_reached(plan, &error));
-            report.skip(BOTH, "The app does not respond.");
+            report.skip(BOTH, "The public URL does not lead to the app.");
             return;
         }
     }
-    if let Some(logout) = plan.logout_route.as_ref().filter(|_| !report.has(Check::ProxyHeaders)) {
-        // Without a cookie it ends no login.
-        let origin = plan.public_url.origin().ascii_serialization();
-        let sent = client.post(logout.clone()).header(ORIGIN, origin).send().await;
-        if sent.is_ok_and(|response| response.status().as_u16() == 403) {
-            let what = "A logout from a page of the app is refused as one of another site.";
-            report.add(Finding::failed(Check::ProxyHeaders, what).fix(
-                "let the proxy in front pass on Origin and Sec-Fetch-Site as browsers send them; the app behind it needs the same \
-                 SALESFORCE_PUBLIC_URL",
-            ));
-        }
-    }
     if !report.has(Check::ProxyHeaders) {
-        report.add(Finding::passed(
-            Check::ProxyHeaders,
-            "Cookies and the origin of requests arrive unchanged.",
-        ));
+        report.add(logout_forms::check(&client, plan).await);
     }
 }
 

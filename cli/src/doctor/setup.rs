@@ -62,7 +62,8 @@ pub(crate) fn token_error(check: Check, error: &OAuthError) -> Finding {
             check,
             "The instance of the org is not one of Salesforce's domains, so that its tokens are refused.",
         )
-        .fix("add the origin of the org's My Domain to SALESFORCE_ALLOWED_ORIGINS"),
+        .fix("add the origin of the org's My Domain to SALESFORCE_ALLOWED_ORIGINS")
+        .setup("Setup > Company Settings > My Domain, \"Current My Domain URL\""),
         _ if error.is_credentials_rejected() => secret(),
         _ => match (error.error_code(), error.description()) {
             (Some(code), description @ Some("ip restricted" | "ip restricted or invalid login hours")) => {

@@ -4,7 +4,7 @@
 //! touched.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
@@ -12,16 +12,22 @@ use std::{
 use tempfile::TempDir;
 
 use actix_salesforce::{
-    Config, Secret, UserRef,
+    Config, UserRef,
+    config::StartPlan,
     store::{
-        AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, Sealed, Store, StoreError,
-        SwapOutcome,
+        AppKey, GrantKey, GrantRecord, GrantVersion, LeaseHolder, LeaseName, OpenedStore, Sealed, SqlStore,
+        Store, StoreError, SwapOutcome,
     },
 };
 
-use super::finding::{Check, Finding, Report};
-use crate::failure::sentence;
+use super::{
+    finding::{Check, Finding, Report},
+    settings, stored_grants,
+};
+use crate::{failure::sentence, interrupt::Interrupt};
 
+/// The checks of a store that is opened.
+const OPENED: [Check; 3] = [Check::StoreLease, Check::StoreLatency, Check::StoredGrants];
 /// Each page of a logged-in user waits for one read. Above this, users notice.
 const SLOW: Duration = Duration::from_millis(100);
 /// Number of rounds of which the median is taken.
@@ -29,15 +35,20 @@ const ROUNDS: usize = 5;
 /// The records of an interrupted check expire after this.
 const LIFETIME: Duration = Duration::from_secs(60);
 
-/// Checks the store of the settings. `is_local`: the app runs on this machine only.
-pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) {
+/// Checks the store of the settings. `plan`: what else they amount to, if they are valid.
+pub(super) async fn check(
+    config: &Config,
+    plan: Option<&StartPlan>,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) {
     if report.has(Check::Store) {
-        report.skip([Check::StoreLease, Check::StoreLatency], "The setting of the store is invalid.");
+        report.skip(OPENED, "The setting of the store is invalid.");
         return;
     }
     let setting = config.store.expose().trim().to_owned();
     if setting == "memory:" {
-        report.add(match is_local {
+        report.add(match plan.is_none_or(settings::is_local) {
             true => Finding::passed(Check::Store, "Logins are in memory: they end with the process."),
             false => Finding::warning(
                 Check::Store,
@@ -45,33 +56,60 @@ pub(super) async fn check(config: &Config, is_local: bool, report: &mut Report) 
             )
             .fix("set SALESFORCE_STORE to sqlite:PATH on one machine, or to redis:// or postgres:// for several"),
         });
-        report.skip([Check::StoreLease, Check::StoreLatency], "A store in memory belongs to one process.");
+        report.skip(OPENED, "A store in memory belongs to one process.");
         return;
     }
     report.working_on("opening the store");
     let stand_in = StandIn::of(&setting);
-    let mut config = config.clone();
-    if let Some(stand_in) = &stand_in {
-        config.store = Secret::new(format!("sqlite:{}", stand_in.path().display()));
-    }
-    match config.open_store().await {
-        Ok(store) => {
-            report.working_on("writing to the store and reading from it");
-            let tried = try_out(&store, stand_in.is_some(), report).await;
-            if let Err(error) = tried {
-                report.add(failed(Check::Store, &error));
-            }
-            report.skip([Check::StoreLease, Check::StoreLatency], "The store failed.");
+    let opened = interrupt.or(async {
+        match &stand_in {
+            Some(stand_in) => stand_in.open().await,
+            None => open(config).await,
         }
-        Err(error) => {
-            let problem =
-                error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; ");
+    });
+    let Some(opened) = opened.await else { return };
+    let all = [Check::Store].into_iter().chain(OPENED);
+    match opened {
+        Ok(OpenedStore::Outdated { found, needed }) => report.skip(all, &outdated(found, needed)),
+        Ok(OpenedStore::Ready(store)) => {
+            report.working_on("writing to the store and reading from it");
+            let tried = try_out(&store, stand_in.is_some(), interrupt, report).await;
+            match tried {
+                Err(error) => report.add(failed(Check::Store, &error)),
+                Ok(()) if stand_in.is_none() => stored_grants::check(&store, plan, interrupt, report).await,
+                Ok(()) => report.skip([Check::StoredGrants], "No grant of the app is stored."),
+            }
+            if !interrupt.is_raised() {
+                report.skip(OPENED, "The store failed.");
+            }
+        }
+        Ok(_) => report.skip(all, "This program does not know the state of the store."),
+        Err(problem) => {
             report.add(Finding::failed(Check::Store, problem).fix(
                 "check that the server runs and that the address, the user and the password of SALESFORCE_STORE are right; of a \
-                 file, that this user may write to its folder",
+                 file, that this user may write to its folder; of a database without tables, that its user may create them",
             ));
-            report.skip([Check::StoreLease, Check::StoreLatency], "The store cannot be opened.");
+            report.skip(OPENED, "The store cannot be opened.");
         }
+    }
+}
+
+async fn open(config: &Config) -> Result<OpenedStore, String> {
+    let opened = config.clone().open_store().await;
+    opened
+        .map_err(|error| error.problems().iter().map(|problem| &*problem.hint).collect::<Vec<_>>().join("; "))
+}
+
+/// Nothing is written to tables that another version of the app may be using.
+fn outdated(found: u64, needed: u64) -> String {
+    match found {
+        0 => "The database can be reached, and its user may create the tables, which the app's first start does. Nothing was \
+              written."
+            .into(),
+        found => format!(
+            "The tables are of version {found}, and the next start of the app changes them to version {needed}. Nothing was \
+             written."
+        ),
     }
 }
 
@@ -90,8 +128,9 @@ impl StandIn {
         tempfile::Builder::new().prefix(".doctor-").tempdir_in(folder).ok().map(Self)
     }
 
-    fn path(&self) -> PathBuf {
-        self.0.path().join("store.db")
+    async fn open(&self) -> Result<OpenedStore, String> {
+        let store = SqlStore::sqlite(self.0.path().join("store.db")).await;
+        store.map(|store| OpenedStore::Ready(Arc::new(store))).map_err(|error| sentence(&error))
     }
 }
 
@@ -108,14 +147,20 @@ fn key() -> Option<GrantKey> {
     Some(GrantKey::new(AppKey::from_client_id(&format!("actix-salesforce doctor {random:?}")), user))
 }
 
-async fn try_out(store: &Arc<dyn Store>, is_stand_in: bool, report: &mut Report) -> Result<(), StoreError> {
+async fn try_out(
+    store: &Arc<dyn Store>,
+    is_stand_in: bool,
+    interrupt: &Interrupt,
+    report: &mut Report,
+) -> Result<(), StoreError> {
     let Some(key) = key() else {
         report.add(Finding::skipped(Check::Store, "This machine has no random numbers for a key."));
         return Ok(());
     };
-    let tried = write_and_read(store, key).await;
+    let tried = interrupt.or(write_and_read(store, key)).await;
     // In any case: a record that was written by half is none of the app's.
     let deleted = store.delete_grant(key, None).await;
+    let Some(tried) = tried else { return Ok(()) };
     let (reads, writes) = match tried? {
         Some(times) => times,
         None => {

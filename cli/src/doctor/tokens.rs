@@ -76,12 +76,15 @@ impl Held {
         report.add(rotation(&rotations, is_dead));
     }
 
-    /// Reports that no request was refused because of this machine's address, unless one was.
-    pub(super) fn report_address(&self, report: &mut Report) {
-        if report.has(Check::Api) && !report.has(Check::IpRestrictions) {
+    /// Reports whether tokens are issued to this machine's address and accepted from it, unless a refusal said so.
+    /// `is_taken`: the API accepted one.
+    pub(super) fn report_address(&self, is_taken: bool, report: &mut Report) {
+        if is_taken && !report.has(Check::IpRestrictions) {
             let what = "Salesforce issues tokens to the address of this machine, and accepts them from it.";
             report.add(Finding::passed(Check::IpRestrictions, what));
         }
+        let why = "Salesforce issues tokens to the address of this machine; whether it accepts them from it is unknown.";
+        report.skip([Check::IpRestrictions], why);
     }
 
     /// Refreshes once. Returns whether the response has a new refresh token.

@@ -35,7 +35,7 @@ pub(super) async fn run(
     loop {
         tokio::select! {
             status = child.wait() => {
-                let status = status.map_err(|error| Failure::of(format_args!("cannot wait for `{program}`"), &error))?;
+                let status = status.map_err(|error| Failure::of(format_args!("cannot wait for `{program}`"), &error).help("look whether it still runs, and end it"))?;
                 return Ok(exit_status(status));
             }
             signal = signals.next() => {
@@ -59,7 +59,7 @@ fn not_started(program: &str, error: &std::io::Error) -> Failure {
              shell itself knows write `fake -- sh -c '…'`"
         )),
         ErrorKind::PermissionDenied => failure.help(format!("make it executable: `chmod +x {program}`")),
-        _ => failure,
+        _ => failure.help("run it without `fake --` first: it may not be a program of this system"),
     }
 }
 

@@ -7,7 +7,7 @@ use url::{Host, Url};
 
 /// Variables that name another org, another app, or a way to them. The fake org knows none of them: a command that still
 /// had them would fail there, or would send its requests to the caller's real org.
-const OF_ANOTHER_ORG: [&str; 23] = [
+const OF_ANOTHER_ORG: [&str; 24] = [
     "SALESFORCE_PREVIOUS_CLIENT_ID",
     "SALESFORCE_PREVIOUS_CLIENT_SECRET",
     "SALESFORCE_LOGIN_HOSTS",
@@ -15,6 +15,7 @@ const OF_ANOTHER_ORG: [&str; 23] = [
     "SALESFORCE_DENIED_ORGS",
     "SALESFORCE_TOKEN_PROXY",
     "SALESFORCE_API_PROXY",
+    "SALESFORCE_API_HOSTS",
     "SALESFORCE_SERVICE_URL",
     "SALESFORCE_SERVICE_USERNAME",
     "SALESFORCE_SERVICE_KEY",

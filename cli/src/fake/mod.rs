@@ -61,10 +61,15 @@ pub(crate) struct Fake {
 
 pub(crate) async fn run(fake: Fake) -> Result<ExitCode, Failure> {
     let [program, arguments @ ..] = fake.command.as_slice() else {
-        return Err(Failure::new("no command is named"));
+        return Err(
+            Failure::new("no command is named").help("name one: `actix-salesforce fake -- cargo run`")
+        );
     };
     // Before the org starts: no signal may end this process without the command.
-    let signals = child::Signals::new().map_err(|error| Failure::of("cannot wait for signals", &error))?;
+    let signals = child::Signals::new().map_err(|error| {
+        Failure::of("cannot wait for signals", &error)
+            .help("raise this user's limit of open files (`ulimit -n`)")
+    })?;
     let org = start(&fake).await?;
     let environment = environment::of(&org, std::env::vars_os());
     if !fake.quiet {

@@ -37,6 +37,12 @@ const SETTINGS: [&str; 12] = [
     "SALESFORCE_API_VERSION",
 ];
 
+const PROXY: &str = "it has the form http://[USER:PASSWORD@]HOST:PORT or socks5://…, or is `env`";
+const VERSION: &str = "it is a version such as 66.0, or `newest`";
+const CLIENT: &str = "check SALESFORCE_API_PROXY and SALESFORCE_TOKEN_PROXY, and this machine's list of certificate authorities";
+const CLI_TOKEN: &str =
+    "set it to the token that `sf org auth show-access-token` prints, without quotes and blanks";
+
 /// A connection to an org. It has to be closed.
 pub(super) struct Live {
     connection: Connection,
@@ -98,20 +104,27 @@ impl Live {
         let mut client =
             Client::builder().allowed_hosts(AllowedHosts::new(origins.collect::<Result<Vec<_>, _>>()?));
         if let Some(proxy) = variable("SALESFORCE_API_PROXY") {
-            let proxy =
-                proxy.parse().map_err(|error| Failure::of("SALESFORCE_API_PROXY is not a proxy", &error))?;
+            let proxy = proxy
+                .parse()
+                .map_err(|error| Failure::of("SALESFORCE_API_PROXY is not a proxy", &error).help(PROXY))?;
             client = client.api_proxy(proxy);
         }
         if let Some(version) = variable("SALESFORCE_API_VERSION") {
-            let version: VersionChoice = version
-                .parse()
-                .map_err(|error| Failure::of("SALESFORCE_API_VERSION is not a version", &error))?;
+            let version: VersionChoice = version.parse().map_err(|error| {
+                Failure::of("SALESFORCE_API_VERSION is not a version", &error).help(VERSION)
+            })?;
             client = client.api_version(version);
         }
-        let client = client.build().map_err(|error| Failure::of("cannot create an HTTP client", &error))?;
-        let user = user(token).map_err(|error| Failure::of("cannot name a user", &error))?;
-        let source = FixedToken::new(user, url(INSTANCE, instance)?, &Secret::new(token))
-            .map_err(|error| Failure::of(format_args!("{TOKEN} is not an access token"), &error))?;
+        let client = client
+            .build()
+            .map_err(|error| Failure::of("cannot create an HTTP client", &error).help(CLIENT))?;
+        let user = user(token).map_err(|error| {
+            Failure::of(format_args!("{TOKEN} is not an access token"), &error).help(CLI_TOKEN)
+        })?;
+        let source =
+            FixedToken::new(user, url(INSTANCE, instance)?, &Secret::new(token)).map_err(|error| {
+                Failure::of(format_args!("{TOKEN} is not an access token"), &error).help(CLI_TOKEN)
+            })?;
         Ok(Self { connection: Connection::new(&client, Arc::new(source)), issued: None })
     }
 
@@ -125,9 +138,14 @@ impl Live {
             config.service = Some(service);
         }
         let plan = config.plan().map_err(|error| settings(&error))?;
-        let client =
-            plan.client.build().map_err(|error| Failure::of("cannot create an HTTP client", &error))?;
-        let user = plan.service.ok_or_else(|| Failure::new("the settings name no service user"))?;
+        let client = plan
+            .client
+            .build()
+            .map_err(|error| Failure::of("cannot create an HTTP client", &error).help(CLIENT))?;
+        let user = plan.service.ok_or_else(|| {
+            Failure::new("the settings name no service user")
+                .help("set SALESFORCE_SERVICE_URL to the My Domain of the org")
+        })?;
         let oauth = OAuthClient::with_client(user.app().cloned().unwrap_or(plan.app), &client);
         let tokens =
             oauth.service_tokens(&user, SystemTime::now()).await.map_err(|error| no_token(&error))?;
@@ -139,7 +157,8 @@ impl Live {
             }
             Err(error) => {
                 issued.revoke().await;
-                Err(Failure::of("cannot use the token of the service user", &error))
+                Err(Failure::of("cannot use the token of the service user", &error)
+                    .help("check that no proxy changes responses of the org"))
             }
         }
     }
@@ -189,7 +208,8 @@ impl Live {
             Error::Api { .. } => refused().help(
                 "the code says why; an administrator sees the request in the login history or the event log",
             ),
-            _ => Failure::of(format_args!("cannot {doing}"), error),
+            _ => Failure::of(format_args!("cannot {doing}"), error)
+                .help("check that no proxy changes responses of the org; or read a saved describe with `--describe FILE`"),
         }
     }
 }
@@ -213,11 +233,17 @@ fn no_token(error: &OAuthError) -> Failure {
         OAuthError::NeedsMyDomain => {
             Failure::of("cannot log in", error).help("set SALESFORCE_SERVICE_URL to the My Domain of the org")
         }
+        error if error.is_response_lost() => {
+            Failure::of("cannot log in: the response to the request for a token was lost", error).help(
+                "run it again. Salesforce may have issued a token; it ends by itself with the session timeout of the org",
+            )
+        }
         error if error.is_transient() => unreachable_org("log in", error),
         OAuthError::Http(_) | OAuthError::Signing => Failure::of("cannot log in", error)
             .help("compare SALESFORCE_SERVICE_URL and SALESFORCE_SERVICE_KEY with the org and its app"),
         error => Failure::of("cannot log in: the org refuses", error).help(
-            "check SALESFORCE_CLIENT_ID, SALESFORCE_CLIENT_SECRET, and in the app's policies the client credentials flow with its user",
+            "check SALESFORCE_CLIENT_ID and SALESFORCE_CLIENT_SECRET, and in the app's policies the client credentials flow with its user; \
+             with a key SALESFORCE_SERVICE_KEY and SALESFORCE_SERVICE_USERNAME, the app's certificate and its permitted users",
         ),
     }
 }

@@ -200,6 +200,9 @@ fn not_in_files(names: &BTreeSet<String>, known: &Known) -> Failure {
 }
 
 fn finish(types: &Types, before: Option<&str>, text: &str, structs: usize) -> Result<ExitCode, Failure> {
+    if !types.quiet && !types.check && text.contains(write::OF_SERDE_JSON) {
+        output::note("Needs", "the crate serde_json: a field has a type that is not known here");
+    }
     let Some(path) = &types.out else {
         return output::print(text.as_bytes());
     };

@@ -9,11 +9,15 @@ use super::{
 };
 use crate::failure::Failure;
 
+const BUG: &str =
+    "report it with a saved describe of the object; until then leave out the field that is at fault";
 /// rustfmt's default `max_width`.
 const WIDTH: usize = 100;
 /// In front of the objects in the head of a file.
 const OBJECTS: &str = "//! Objects: ";
 const CRATE: &str = "//! Crate: ";
+/// The type of a field whose type is not known here. The app needs the crate then.
+pub(super) const OF_SERDE_JSON: &str = "serde_json::Value";
 
 /// What a file is written from: its head has it, so that the next run needs no arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,8 +57,9 @@ pub(super) fn file(head: &Head, model: &Model) -> Result<String, Failure> {
             Item::Struct(item) => structure(&head.krate, item),
             Item::Enum(item) => enumeration(item),
         };
-        let file = syn::parse2(tokens)
-            .map_err(|error| Failure::of("cannot write the types, which is a bug of this program", &error))?;
+        let file = syn::parse2(tokens).map_err(|error| {
+            Failure::of("cannot write the types, which is a bug of this program", &error).help(BUG)
+        })?;
         text.push('\n');
         text.push_str(&rewrapped(&prettyplease::unparse(&file)));
     }

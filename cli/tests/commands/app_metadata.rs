@@ -161,3 +161,99 @@ fn what_does_not_fit_is_refused_before_anything_is_written() {
         assert!(!out.exists());
     }
 }
+
+const GLOBAL: &str = "extlClntAppGlobalOauthSets/Acme_App_glbloauth.ecaGlblOauth-meta.xml";
+
+#[test]
+fn a_certificate_and_permission_sets_are_those_of_the_app() {
+    let folder = tempfile::tempdir().unwrap();
+    let (key, certificate) = crate::key::pair();
+    let path = folder.path().join("cert.pem");
+    std::fs::write(&path, &certificate).unwrap();
+    let variables = [
+        ("SALESFORCE_SERVICE_URL", "https://acme.my.salesforce.com"),
+        ("SALESFORCE_SERVICE_USERNAME", "robot@acme.example"),
+        ("SALESFORCE_SERVICE_KEY", &key),
+    ];
+    let sets = ["--permission-set", "Robots", "--permission-set", "Night_Jobs"];
+    let arguments = [&["--certificate", path.to_str().unwrap()], &sets[..]].concat();
+    let written = write(folder.path(), &variables, &arguments);
+    assert_eq!(written.status, 0, "{written:?}");
+    let global = text(folder.path(), GLOBAL);
+    assert!(global.contains(&format!("<certificate>{}</certificate>", certificate.trim())), "{global}");
+    assert!(global.contains("<isClientCredentialsFlowEnabled>false<"), "{global}");
+    let policies = text(folder.path(), "extlClntAppOauthPolicies/Acme_App_oauthPlcy.ecaOauthPlcy-meta.xml");
+    for member in [
+        "<commaSeparatedPermissionSet>Robots,Night_Jobs</commaSeparatedPermissionSet>",
+        "<permittedUsersPolicyType>AdminApprovedPreAuthorized</permittedUsersPolicyType>",
+    ] {
+        assert!(policies.contains(member), "{member}: {policies}");
+    }
+    for secret in key.lines().filter(|line| !line.starts_with("-----")) {
+        assert!(!global.contains(secret) && !policies.contains(secret), "the private key is in a file");
+    }
+}
+
+#[test]
+fn a_service_user_with_a_separate_app_changes_nothing_of_the_app_for_logins() {
+    let separate = ("SALESFORCE_SERVICE_CLIENT_ID", "3MVG9-of-the-jobs");
+    let url = ("SALESFORCE_SERVICE_URL", "https://acme.my.salesforce.com");
+    for variables in [
+        &[url, separate][..],
+        &[
+            url,
+            separate,
+            ("SALESFORCE_SERVICE_USERNAME", "robot@acme.example"),
+            ("SALESFORCE_SERVICE_KEY", "x"),
+        ],
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let written = write(folder.path(), variables, &[]);
+        assert_eq!(written.status, 0, "{written:?}");
+        let global = text(folder.path(), GLOBAL);
+        assert!(global.contains("<isClientCredentialsFlowEnabled>false<"), "{global}");
+        assert!(!global.contains("certificate"), "{global}");
+        assert!(written.stderr.contains("The service user has a separate app"), "{written:?}");
+    }
+}
+
+/// The scopes that a start knows: one that it takes is one that the app can be given.
+#[test]
+fn each_scope_that_a_start_knows_has_its_name_in_metadata() {
+    let source = include_str!("../../../src/config/unused.rs");
+    let list = source.split("const SCOPES").nth(1).unwrap().split("];").next().unwrap();
+    let scopes: Vec<&str> = list.split('"').skip(1).step_by(2).collect();
+    assert_eq!((scopes.len(), scopes.contains(&"cdp_query_api")), (35, true), "{scopes:?}");
+    let folder = tempfile::tempdir().unwrap();
+    let written = write(folder.path(), &[("SALESFORCE_SCOPES", &scopes.join(" "))], &[]);
+    assert_eq!(written.status, 0, "{written:?}");
+    let settings = text(folder.path(), "extlClntAppOauthSettings/Acme_App_oauth.ecaOauth-meta.xml");
+    let names = settings.split("<commaSeparatedOauthScopes>").nth(1).unwrap().split('<').next().unwrap();
+    assert_eq!(names.split(", ").count(), scopes.len(), "{names}");
+    for name in ["CDPQuery", "Chatbot", "SFApiPlatform", "MCP"] {
+        assert!(names.split(", ").any(|known| known == name), "{name}: {names}");
+    }
+}
+
+#[test]
+fn settings_of_a_file_count_for_the_app_with_the_variables_on_top() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("app.toml");
+    let text = "[salesforce]\npublic_url = 'https://app.acme.example'\nscopes = 'api'\nstore = 'sqlite:/no/such/x.db'\n\
+                [salesforce.service]\nurl = 'https://acme.my.salesforce.com'\n";
+    std::fs::write(&file, text).unwrap();
+    let arguments = ["--config", file.to_str().unwrap(), "--section", "salesforce"];
+    let written = write(folder.path(), &[("SALESFORCE_SCOPES", "api web")], &arguments);
+    assert_eq!(written.status, 0, "{written:?}");
+    let global = self::text(folder.path(), GLOBAL);
+    for member in [
+        "<callbackUrl>https://app.acme.example/auth/salesforce/callback</callbackUrl>",
+        "<isClientCredentialsFlowEnabled>true</isClientCredentialsFlowEnabled>",
+    ] {
+        assert!(global.contains(member), "{member}: {global}");
+    }
+    let settings = self::text(folder.path(), "extlClntAppOauthSettings/Acme_App_oauth.ecaOauth-meta.xml");
+    assert!(settings.contains(">Api, Web<"), "{settings}");
+    let unclear = write(folder.path(), &[("SALESFORCE_ALLOW_MY_DOMAIN", "perhaps")], &["--force"]);
+    assert!(unclear.status == 2 && unclear.stderr.contains("SALESFORCE_ALLOW_MY_DOMAIN"), "{unclear:?}");
+}

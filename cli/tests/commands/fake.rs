@@ -19,12 +19,13 @@ fn shell(script: &str) -> Vec<String> {
 #[test]
 fn the_command_gets_the_variables_of_an_org_that_is_there() {
     let script = "curl -s -o /dev/null -w '%{http_code}' \"$SALESFORCE_LOGIN_URL/.well-known/openid-configuration\"; \
-                  echo \" $SALESFORCE_SERVICE_URL ${SALESFORCE_CLIENT_ID:+id} ${SALESFORCE_CLIENT_SECRET:+secret}\"";
+                  echo \" $SALESFORCE_SERVICE_URL ${SALESFORCE_CLIENT_ID:+id} ${SALESFORCE_CLIENT_SECRET:+secret} $SALESFORCE_PUBSUB_URL\"";
     let ended = run(shell(script));
     assert_eq!(ended.status, 0, "{ended:?}");
     let words: Vec<&str> = ended.stdout.split_whitespace().collect();
     assert!(
-        matches!(words.as_slice(), ["200", url, "id", "secret"] if url.starts_with("http://127.0.0.1:")),
+        matches!(words.as_slice(), ["200", url, "id", "secret", events]
+            if [url, events].iter().all(|url| url.starts_with("http://127.0.0.1:"))),
         "{ended:?}"
     );
 }
@@ -72,6 +73,41 @@ fn variables_of_another_org_do_not_reach_the_command() {
         assert!(ended.stderr.contains(line), "{line}: {}", ended.stderr);
     }
     assert!(!ended.stderr.contains("secret") && !ended.stderr.contains("real"), "{}", ended.stderr);
+}
+
+/// Each variable of the settings page either says how the app works, or what the org has to say.
+#[test]
+fn no_variable_of_another_org_reaches_the_command() {
+    /// How the app works, at whatever org.
+    const KEPT: [&str; 16] = [
+        "SALESFORCE_ALLOW_MY_DOMAIN",
+        "SALESFORCE_ALLOW_SANDBOXES",
+        "SALESFORCE_API_VERSION",
+        "SALESFORCE_CACHE_LOGINS",
+        "SALESFORCE_COOKIE_NAME",
+        "SALESFORCE_IDLE_TIMEOUT",
+        "SALESFORCE_KEEP_BROKEN",
+        "SALESFORCE_KEYS",
+        "SALESFORCE_LOGIN_TIMEOUT",
+        "SALESFORCE_MAX_LIFETIME",
+        "SALESFORCE_RECHECK",
+        "SALESFORCE_REMEMBER",
+        "SALESFORCE_REVOKE_ON_LOGOUT",
+        "SALESFORCE_SCOPES",
+        "SALESFORCE_SINGLE_LOGOUT",
+        "SALESFORCE_STORE",
+    ];
+    let page = include_str!("../../../docs/settings.md");
+    let words = page.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+    let names: std::collections::BTreeSet<_> = words.filter(|word| word.starts_with("SALESFORCE_")).collect();
+    let mut command = program(["fake", "--rows", "1", "--quiet", "--", "env"]);
+    // Another org's, in a form that the scopes have, too.
+    command.envs(names.iter().map(|name| (name, "of_another_org")));
+    let ended = ended(command.output().unwrap());
+    let reached = ended.stdout.lines().filter_map(|line| line.strip_suffix("=of_another_org"));
+    let mut reached: Vec<_> = reached.filter(|name| name.starts_with("SALESFORCE_")).collect();
+    reached.sort_unstable();
+    assert_eq!(reached, KEPT, "{ended:?}");
 }
 
 #[test]

@@ -12,6 +12,8 @@
 
 mod app_metadata;
 mod fake;
+mod key;
+mod next_step;
 mod program;
 mod shell;
 mod types;

@@ -2,7 +2,7 @@
 
 use crate::program::{files, program, run};
 
-const COMMANDS: [&str; 5] = ["fake", "types", "app-metadata", "completions", "man"];
+const COMMANDS: [&str; 6] = ["doctor", "fake", "types", "app-metadata", "completions", "man"];
 
 #[test]
 fn each_command_has_help_with_an_example() {
@@ -34,6 +34,22 @@ fn completions_and_manual_pages_know_each_command() {
         assert!(pages.contains(&format!("actix-salesforce-{command}.1")), "{pages:?}");
     }
     assert!(run(["man"]).stdout.contains(".TH actix-salesforce"));
+}
+
+/// A reader that has a page open goes on with what it began.
+#[test]
+fn manual_pages_are_replaced_as_a_whole() {
+    use std::io::Read as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("actix-salesforce.1");
+    std::fs::write(&path, "before").unwrap();
+    let mut reader = std::fs::File::open(&path).unwrap();
+    assert_eq!(run(["man", "--out", folder.path().to_str().unwrap()]).status, 0);
+    let mut text = String::new();
+    reader.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "before");
+    assert!(std::fs::read_to_string(&path).unwrap().contains(".TH actix-salesforce"));
+    assert!(files(folder.path()).iter().all(|name| name.ends_with(".1")));
 }
 
 #[test]

@@ -15,8 +15,8 @@ async fn a_fine_org_passes_every_check_and_keeps_no_login() {
         .await;
     assert_eq!(ended.status, Some(0), "{ended:?}");
     assert_eq!(ended.checks(&["failed", "warning"]), [""; 0]);
-    // No app runs.
-    assert_eq!(ended.checks(&["skipped"]), ["proxy-headers", "public-url"], "{ended:?}");
+    // No app runs, and its store is missing yet.
+    assert_eq!(ended.checks(&["skipped"]), ["proxy-headers", "public-url", "stored-grants"], "{ended:?}");
     let names = [
         "api",
         "api-usage",
@@ -169,4 +169,26 @@ async fn both_credentials_of_a_rotation_are_fine() {
     let ended = Doctor::of(&org).rotated().run().await;
     assert_eq!((ended.status, ended.checks(&["failed", "warning"])), (Some(0), vec![]), "{ended:?}");
     assert_eq!(ended.finding("secret")["outcome"], "passed");
+}
+
+/// A variable of an app with other features of the crate than this program's is one all the same.
+#[tokio::test]
+async fn each_variable_of_the_settings_page_is_known() {
+    let org = FakeOrg::start().await.unwrap();
+    let page = include_str!("../../../docs/settings.md");
+    let words = page.split(|c: char| !c.is_ascii_uppercase() && !c.is_ascii_digit() && c != '_');
+    let names: std::collections::BTreeSet<_> = words.filter(|word| word.starts_with("SALESFORCE_")).collect();
+    assert!(names.len() > 40, "{names:?}");
+    let mut doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_NO_SUCH", "x");
+    // An empty value counts as absent, and the variable's name counts.
+    for name in names {
+        if org.variable(name).is_none() && name != "SALESFORCE_PUBLIC_URL" {
+            doctor = doctor.set(name, "");
+        }
+    }
+    let ended = doctor.run().await;
+    assert_eq!(ended.checks(&["failed", "warning"]), ["settings"], "{ended:?}");
+    let findings = ended.findings();
+    let warnings: Vec<_> = findings.iter().filter(|finding| finding["check"] == "settings").collect();
+    assert!(warnings.len() == 1 && warnings[0].to_string().contains("SALESFORCE_NO_SUCH"), "{warnings:?}");
 }

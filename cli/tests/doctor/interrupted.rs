@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM.
+//! Ctrl-C, SIGTERM and SIGHUP.
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn until(what: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn an_interrupted_run_leaves_no_login_behind() {
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-HUP"] {
         let org = FakeOrg::start().await.unwrap();
         let ada = org.user(ADA);
         // The first refresh takes a while, and is carried out.
@@ -52,6 +52,9 @@ async fn an_interrupted_run_leaves_no_login_behind() {
         assert_eq!(ended.finding("revoked")["outcome"], "passed");
         assert_eq!(org.token_calls("refresh_token"), 1, "it does not go on");
         assert!(ended.stdout.contains("\"interrupted\": true"), "{ended:?}");
+        for check in ["refresh", "api", "ip-restrictions"] {
+            assert_eq!(ended.finding(check)["what"], "Interrupted.", "{ended:?}");
+        }
         ended.shows_no_secret(&org);
     }
 }
@@ -73,4 +76,24 @@ async fn a_run_that_waits_for_a_login_ends_at_once_when_interrupted() {
     drop(reader);
     assert_eq!(org.token_calls("authorization_code"), 0);
     assert_eq!(org.live_refresh_tokens(&org.user(ADA)), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_respond_keeps_no_run_from_ending() {
+    let org = FakeOrg::start().await.unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    silent.set_nonblocking(true).unwrap();
+    let silent = tokio::net::TcpListener::from_std(silent).unwrap();
+    let store = format!("redis://127.0.0.1:{}", silent.local_addr().unwrap().port());
+    let doctor = Doctor::of(&org).set("SALESFORCE_KEYS", crate::run::KEY).set("SALESFORCE_STORE", &store);
+    let (mut child, reader) = doctor.start();
+    let _opened = silent.accept().await.unwrap();
+    let id = child.id().unwrap().to_string();
+    assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
+    let status = child.wait().await.unwrap().code();
+    let (stdout, stderr) = reader.await.unwrap();
+    let ended = Ended { status, stdout, stderr };
+    assert_eq!((ended.status, org.requests().len()), (Some(130), 0), "{ended:?}");
+    // It would have failed after some seconds.
+    assert_eq!(ended.finding("store")["what"], "Interrupted.", "{ended:?}");
 }

@@ -5,8 +5,18 @@ mod breaks;
 mod browser;
 mod fine;
 mod interrupted;
+#[path = "../commands/key.rs"]
+mod key;
 mod login;
 mod public_url;
 mod run;
+#[allow(dead_code, unreachable_pub, reason = "other tests use the rest")]
+#[path = "../../../tests/support/servers.rs"]
+mod servers;
+mod service;
+mod settings_file;
 mod store;
+mod tables;
 mod terminal;
+
+use run::free_port;

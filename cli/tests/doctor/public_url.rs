@@ -4,9 +4,12 @@ use std::{net::TcpListener, sync::mpsc, thread};
 
 use actix_salesforce::{Config, Salesforce};
 use actix_web::{
-    App, HttpServer,
-    dev::{ServerHandle, Service as _},
-    http::header::{CACHE_CONTROL, HeaderValue, ORIGIN, SET_COOKIE},
+    App, HttpResponse, HttpServer,
+    dev::{ServerHandle, Service as _, ServiceRequest},
+    http::{
+        Method, Uri,
+        header::{CACHE_CONTROL, HeaderValue, ORIGIN, SET_COOKIE},
+    },
 };
 use salesforce_fake_org::FakeOrg;
 
@@ -19,12 +22,51 @@ enum Proxy {
     DropsCookies,
     RewritesCookies,
     DropsOrigin,
+    DropsFetchMetadata,
+    DropsBoth,
+    RewritesOrigin,
+    BlocksPost,
+    ForbidsPost,
+    SendsPostAway,
     DropsCacheControl,
     HidesRoutes,
 }
 
-struct Server {
-    url: String,
+impl Proxy {
+    fn change(self, request: &mut ServiceRequest) {
+        let headers = request.headers_mut();
+        if matches!(self, Self::DropsOrigin | Self::DropsBoth) {
+            headers.remove(ORIGIN);
+        }
+        if matches!(self, Self::DropsFetchMetadata | Self::DropsBoth) {
+            for name in ["sec-fetch-site", "sec-fetch-mode", "sec-fetch-dest", "sec-fetch-user"] {
+                headers.remove(name);
+            }
+        }
+        if self == Self::RewritesOrigin && headers.get(ORIGIN).is_some_and(|origin| origin != "null") {
+            headers.insert(ORIGIN, HeaderValue::from_static("http://app.internal"));
+        }
+        if self == Self::HidesRoutes {
+            request.head_mut().uri = Uri::from_static("/elsewhere");
+            request.match_info_mut().get_mut().update(&Uri::from_static("/elsewhere"));
+        }
+    }
+
+    /// What the proxy sends in the app's place.
+    fn response(self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let is_post = request.method() == Method::POST;
+        let mut response = match self {
+            Self::BlocksPost => HttpResponse::MethodNotAllowed(),
+            Self::ForbidsPost => HttpResponse::Forbidden(),
+            Self::SendsPostAway => HttpResponse::SeeOther(),
+            _ => return None,
+        };
+        is_post.then(|| response.insert_header(("location", "https://sso.example/login")).finish())
+    }
+}
+
+pub(crate) struct Server {
+    pub(crate) url: String,
     handle: ServerHandle,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -53,19 +95,16 @@ async fn app(org: &FakeOrg, proxy: Proxy, public_url: Option<&str>) -> Server {
         actix_web::rt::System::new().block_on(async move {
             let make = move || {
                 App::new().wrap(salesforce.clone()).wrap_fn(move |mut request, app| {
-                    if proxy == Proxy::DropsOrigin {
-                        request.headers_mut().remove(ORIGIN);
-                    }
-                    if proxy == Proxy::HidesRoutes {
-                        request.head_mut().uri = actix_web::http::Uri::from_static("/elsewhere");
-                        request
-                            .match_info_mut()
-                            .get_mut()
-                            .update(&actix_web::http::Uri::from_static("/elsewhere"));
-                    }
-                    let response = app.call(request);
+                    proxy.change(&mut request);
+                    let call = match proxy.response(&request) {
+                        Some(response) => Err(request.into_response(response)),
+                        None => Ok(app.call(request)),
+                    };
                     async move {
-                        let mut response = response.await?;
+                        let mut response = match call {
+                            Ok(call) => call.await?.map_into_boxed_body(),
+                            Err(response) => response,
+                        };
                         let headers = response.headers_mut();
                         match proxy {
                             Proxy::DropsCookies => drop(headers.remove(SET_COOKIE)),
@@ -92,6 +131,11 @@ async fn app(org: &FakeOrg, proxy: Proxy, public_url: Option<&str>) -> Server {
     Server { url, handle: receiver.recv().unwrap(), thread: Some(thread) }
 }
 
+/// The app without a proxy.
+pub(crate) async fn faithful_app(org: &FakeOrg) -> Server {
+    app(org, Proxy::Faithful, None).await
+}
+
 #[tokio::test]
 async fn what_a_proxy_breaks_is_named() {
     let org = FakeOrg::start().await.unwrap();
@@ -99,7 +143,14 @@ async fn what_a_proxy_breaks_is_named() {
         (Proxy::Faithful, None, ""),
         (Proxy::DropsCookies, Some("proxy-headers"), "Set-Cookie"),
         (Proxy::RewritesCookies, Some("proxy-headers"), "proxy_cookie_path"),
-        (Proxy::DropsOrigin, Some("proxy-headers"), "Sec-Fetch-Site"),
+        // Browsers send Fetch Metadata too, which decides then.
+        (Proxy::DropsOrigin, None, ""),
+        (Proxy::DropsFetchMetadata, Some("proxy-headers"), "pass on Sec-Fetch-Site"),
+        (Proxy::DropsBoth, Some("proxy-headers"), "Origin and Sec-Fetch-Site"),
+        (Proxy::RewritesOrigin, Some("proxy-headers"), "pass on Origin as"),
+        (Proxy::BlocksPost, Some("proxy-headers"), "status 405"),
+        (Proxy::ForbidsPost, Some("proxy-headers"), "status 403"),
+        (Proxy::SendsPostAway, Some("proxy-headers"), "https://sso.example with status 303"),
         (Proxy::DropsCacheControl, Some("proxy-headers"), "no-store"),
         (Proxy::HidesRoutes, Some("public-url"), "not found"),
     ] {

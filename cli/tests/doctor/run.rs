@@ -95,6 +95,12 @@ impl<'a> Doctor<'a> {
         self.set("SALESFORCE_SERVICE_URL", &my_domain)
     }
 
+    /// Names ada as the service user, with this key (JWT bearer).
+    pub(crate) fn with_key(self, pem: &str) -> Self {
+        let doctor = self.with_service().set("SALESFORCE_SERVICE_USERNAME", ADA);
+        doctor.set("SALESFORCE_SERVICE_KEY", pem)
+    }
+
     pub(crate) fn unset(mut self, name: &str) -> Self {
         self.variables.remove(name);
         self
@@ -159,11 +165,41 @@ impl<'a> Doctor<'a> {
         let (stdout, stderr) = reader.await.expect("its output");
         let ended = Ended { status, stdout, stderr };
         ended.shows_no_secret(self.org);
+        ended.shows_no_secret_setting(&self.variables);
         ended
     }
 }
 
+/// The settings that are secret as a whole.
+const SECRET: [&str; 9] = [
+    "SALESFORCE_CLIENT_SECRET",
+    "SALESFORCE_PREVIOUS_CLIENT_SECRET",
+    "SALESFORCE_KEYS",
+    "SALESFORCE_SERVICE_KEY",
+    "SALESFORCE_SERVICE_CLIENT_SECRET",
+    "SALESFORCE_CALLER_KEY",
+    "SALESFORCE_OUTBOUND_SECRETS",
+    "SALESFORCE_DATA_CLOUD_KEYS",
+    "SALESFORCE_CLIENT_SECRTE",
+];
+/// The settings that may contain a password.
+const WITH_PASSWORD: [&str; 3] = ["SALESFORCE_STORE", "SALESFORCE_TOKEN_PROXY", "SALESFORCE_API_PROXY"];
+
 impl Ended {
+    /// The secrets of the settings, and the passwords within.
+    fn shows_no_secret_setting(&self, variables: &BTreeMap<String, String>) {
+        let password = |url: &String| Some(url::Url::parse(url).ok()?.password()?.to_owned());
+        let of = |names: &'static [&str]| names.iter().filter_map(|name| variables.get(*name));
+        // A key in several lines is shown as soon as one of them is. Texts of a few letters are part of any word.
+        let lines = of(&SECRET).flat_map(|text| text.lines()).filter(|line| !line.starts_with("-----"));
+        let whole = lines.flat_map(|line| line.split([' ', ','])).map(str::to_owned);
+        let secrets = whole.chain(of(&WITH_PASSWORD).filter_map(password));
+        for secret in secrets.filter(|text| text.len() > 3) {
+            assert!(!self.stdout.contains(&secret), "{secret} is in the output: {self:?}");
+            assert!(!self.stderr.contains(&secret), "{secret} is in the messages: {self:?}");
+        }
+    }
+
     /// The client secret, and what was sent to the org as a token, a code or a verifier.
     pub(crate) fn shows_no_secret(&self, org: &FakeOrg) {
         let ada = org.user(ADA);

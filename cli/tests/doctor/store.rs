@@ -15,7 +15,10 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
-use crate::run::{Doctor, KEY, free_port};
+use crate::{
+    run::{Doctor, KEY, free_port},
+    servers::{Cluster, Redis, Sentinels},
+};
 
 #[tokio::test]
 async fn stored_grants_and_logins_are_not_touched() {
@@ -24,7 +27,8 @@ async fn stored_grants_and_logins_are_not_touched() {
     let path = folder.path().join("logins.db");
     let store = SqlStore::sqlite(&path).await.unwrap();
     let user = UserRef::new(org.organization_id().parse().unwrap(), "005000000000001AAA".parse().unwrap());
-    let key = GrantKey::new(AppKey::from_client_id(&org.client_id()), user);
+    // Of an app beside this one, whose keys are others.
+    let key = GrantKey::new(AppKey::from_client_id("3MVG9.Another"), user);
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_900_000_000_000);
     let version = GrantVersion { epoch: 7, revision: 3 };
     let expires = SystemTime::now() + Duration::from_secs(3_600);
@@ -52,37 +56,13 @@ async fn stored_grants_and_logins_are_not_touched() {
     assert_eq!(after.1.iter().map(|(key, _)| *key).collect::<Vec<_>>(), [login]);
 }
 
-/// The server of a test, without files.
-struct Redis(std::process::Child);
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// Returns once it accepts connections.
-async fn redis(port: u16, memory: &str) -> Redis {
-    let mut command = std::process::Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--maxmemory", memory]);
-    let command = command.stdout(std::process::Stdio::null());
-    let server =
-        Redis(command.spawn().expect("redis-server is missing: install the Debian package redis-server"));
-    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    server
-}
-
 #[tokio::test]
 async fn a_store_that_takes_no_writes_is_named_and_one_that_does_passes() {
     let org = FakeOrg::start().await.unwrap();
     for (memory, status, outcome) in [("0", 0, "passed"), ("1", 1, "failed")] {
-        let port = free_port();
-        let _server = redis(port, memory).await;
+        let redis = Redis::on(free_port(), &["--maxmemory", memory]);
         let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
-        let ended = doctor.set("SALESFORCE_STORE", &format!("redis://127.0.0.1:{port}")).run().await;
+        let ended = doctor.set("SALESFORCE_STORE", &redis.url()).run().await;
         assert_eq!(
             (ended.status, ended.finding("store")["outcome"].as_str()),
             (Some(status), Some(outcome)),
@@ -142,9 +122,8 @@ async fn slowed(server: u16, by: Duration) -> u16 {
 #[tokio::test]
 async fn a_slow_store_is_named_with_its_times() {
     let org = FakeOrg::start().await.unwrap();
-    let port = free_port();
-    let _server = redis(port, "0").await;
-    let slow = slowed(port, Duration::from_millis(101)).await;
+    let redis = Redis::start();
+    let slow = slowed(redis.port, Duration::from_millis(101)).await;
     let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
     let ended = doctor.set("SALESFORCE_STORE", &format!("redis://127.0.0.1:{slow}")).run().await;
     assert_eq!(
@@ -158,5 +137,46 @@ async fn a_slow_store_is_named_with_its_times() {
     assert_eq!(
         (&ended.finding("store")["outcome"], &ended.finding("store-lease")["outcome"]),
         (&"passed".into(), &"passed".into())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_form_of_redis_passes() {
+    let org = FakeOrg::start().await.unwrap();
+    let (sentinels, cluster) = (Sentinels::start(), Cluster::start());
+    for store in [sentinels.url(&[]), cluster.url()] {
+        let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
+        let ended = doctor.set("SALESFORCE_STORE", &store).run().await;
+        assert_eq!(ended.status, Some(0), "{ended:?}");
+        for check in ["store", "store-lease", "store-latency"] {
+            assert_eq!(ended.finding(check)["outcome"], "passed", "{store}: {ended:?}");
+        }
+    }
+}
+
+/// The server's certificate is of an authority that no system trusts.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_with_tls_passes_if_its_authority_is_trusted() {
+    let org = FakeOrg::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("certificate.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (certificate, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let port = free_port();
+    let tls = ["--tls-port", &port.to_string(), "--tls-cert-file", certificate, "--tls-key-file", key];
+    let _redis = Redis::on(free_port(), &[&tls[..], &["--tls-auth-clients", "no"]].concat());
+    let doctor = || {
+        let doctor = Doctor::of(&org).arguments(["--json", "--no-login"]).set("SALESFORCE_KEYS", KEY);
+        doctor.set("SALESFORCE_STORE", &format!("rediss://127.0.0.1:{port}"))
+    };
+    let refused = doctor().run().await;
+    assert_eq!(refused.checks(&["failed", "warning"]), ["store"], "{refused:?}");
+    let ended = doctor().set("SSL_CERT_FILE", certificate).run().await;
+    assert_eq!(
+        (ended.status, ended.finding("store")["outcome"].as_str()),
+        (Some(0), Some("passed")),
+        "{ended:?}"
     );
 }

@@ -73,6 +73,7 @@ impl FakeOrgProcess {
             login_url: text("login_url")?,
             instance_url: text("first_instance_url")?,
             moved_instance_url: text("moved_instance_url")?,
+            pubsub_url: facts.pointer("/environment/SALESFORCE_PUBSUB_URL")?.as_str()?.to_owned(),
             has_service_user: facts.pointer("/environment/SALESFORCE_SERVICE_URL").is_some(),
         };
         Some(Self { running, environment, organization_id: text("organization_id")? })

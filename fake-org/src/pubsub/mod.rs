@@ -36,6 +36,10 @@ pub(crate) struct PubSubState {
 }
 
 impl PubSubState {
+    pub(crate) fn origin(&self) -> String {
+        lock(&self.origin).clone()
+    }
+
     pub(crate) fn set_origin(&self, origin: String) {
         *lock(&self.origin) = origin;
     }
@@ -84,7 +88,7 @@ impl PubSub {
     /// The address of the API: `http://…` for HTTP/2 without TLS, or `https://…` if the org has TLS.
     #[must_use]
     pub fn endpoint(&self) -> String {
-        lock(&self.0.pubsub.origin).clone()
+        self.0.pubsub.origin()
     }
 
     /// Arms a fault. Faults strike in the order in which they were armed.

@@ -134,7 +134,7 @@ fn variables(args: &[&str]) -> (std::collections::BTreeMap<String, String>, Chil
     let (sender, lines) = std::sync::mpsc::channel();
     // A thread: a line that does not come must fail the test instead of blocking it.
     std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
-    let lines = (0..5).map(|_| lines.recv_timeout(Duration::from_secs(20)).expect("five lines"));
+    let lines = (0..6).map(|_| lines.recv_timeout(Duration::from_secs(20)).expect("six lines"));
     let parsed = lines.map(|line| {
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         (name.to_owned(), value.strip_prefix('\'').unwrap().strip_suffix('\'').unwrap().to_owned())
@@ -155,6 +155,7 @@ async fn it_prints_the_variables_of_an_app() {
             "SALESFORCE_CLIENT_ID",
             "SALESFORCE_CLIENT_SECRET",
             "SALESFORCE_LOGIN_URL",
+            "SALESFORCE_PUBSUB_URL",
             "SALESFORCE_SERVICE_URL"
         ]
     );

@@ -68,12 +68,16 @@ impl Inbound {
 }
 
 impl InboundConfig {
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Self {
-        Self {
-            callers: Caller::from_variables(&variable).into_iter().collect(),
-            outbound_messages: OutboundMessages::from_variables(&variable).into_iter().collect(),
-            data_cloud: DataCloud::from_variables(&variable).into_iter().collect(),
-            ..Self::default()
+    /// Replaces the senders that variables name.
+    pub(super) fn replace_by(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        if let Some(caller) = Caller::from_variables(&variable) {
+            self.callers = vec![caller];
+        }
+        if let Some(messages) = OutboundMessages::from_variables(&variable) {
+            self.outbound_messages = vec![messages];
+        }
+        if let Some(data_cloud) = DataCloud::from_variables(&variable) {
+            self.data_cloud = vec![data_cloud];
         }
     }
 

@@ -86,19 +86,20 @@ pub(super) enum Database {
 impl Database {
     #[cfg(feature = "sqlite")]
     pub(super) async fn open_sqlite(path: &std::path::Path) -> Result<Self, StoreError> {
-        use sqlx::{
-            ConnectOptions as _,
-            sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
-        };
-
         create_private(path).await?;
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .journal_mode(SqliteJournalMode::Wal)
-            // A rotated token must survive a power failure.
-            .synchronous(SqliteSynchronous::Full)
-            .busy_timeout(BUSY)
-            .disable_statement_logging();
+        Self::open_file(sqlite_options(path).journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)).await
+    }
+
+    /// Opens a file that exists, without a change to its journal mode and its rights.
+    #[cfg(feature = "sqlite")]
+    pub(super) async fn open_sqlite_as_is(path: &std::path::Path) -> Result<Self, StoreError> {
+        Self::open_file(sqlite_options(path)).await
+    }
+
+    #[cfg(feature = "sqlite")]
+    async fn open_file(options: sqlx::sqlite::SqliteConnectOptions) -> Result<Self, StoreError> {
+        use sqlx::sqlite::SqlitePoolOptions;
+
         // `GroupCommit` waits for other processes itself.
         let writer = options.clone().busy_timeout(Duration::ZERO);
         let pool =
@@ -279,6 +280,20 @@ async fn wait_until_ready(options: &sqlx::postgres::PgConnectOptions) -> Result<
             Err(_) => tokio::time::sleep(Duration::from_millis(250)).await,
         }
     }
+}
+
+#[cfg(feature = "sqlite")]
+fn sqlite_options(path: &std::path::Path) -> sqlx::sqlite::SqliteConnectOptions {
+    use sqlx::{
+        ConnectOptions as _,
+        sqlite::{SqliteConnectOptions, SqliteSynchronous},
+    };
+    SqliteConnectOptions::new()
+        .filename(path)
+        // A rotated token must survive a power failure.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
 }
 
 /// Creates the file, readable by its owner only, before SQLite does. SQLite gives its other files the same rights.

@@ -7,6 +7,7 @@
 //! database, so the clocks of the machines need not agree. Expired records are absent, and deleted in small batches. A
 //! login's key is the hash of the id that the browser holds, and tokens are sealed.
 
+pub(super) mod as_is;
 mod database;
 #[cfg(feature = "sqlite")]
 mod group_commit;

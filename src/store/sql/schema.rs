@@ -94,6 +94,32 @@ pub(super) async fn migrate(database: &Database) -> Result<(), StoreError> {
     tx.commit().await
 }
 
+/// Versions of the tables: what a database has, and what this crate works with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Versions {
+    pub(super) found: u64,
+    pub(super) needed: u64,
+}
+
+/// Reads the version of the tables; 0: there are none. Leaves the database as it is.
+///
+/// Where there are none they are created and rolled back: a role that may not create them is an error here, before the
+/// start of the app. No table that is in use is locked by that.
+pub(super) async fn inspect(database: &Database) -> Result<Versions, StoreError> {
+    let mut tx = database.begin().await?;
+    let found = if tx.has_schema().await? { version(&mut tx).await? } else { 0 };
+    if found == 0 {
+        for statements in MIGRATIONS {
+            for statement in *statements {
+                tx.run(statement, []).await?;
+            }
+        }
+    }
+    tx.rollback().await?;
+    let (found, needed) = (u64::try_from(found).unwrap_or_default(), MIGRATIONS.len() as u64);
+    if found > needed { Err(StoreError::Unavailable(Newer.into())) } else { Ok(Versions { found, needed }) }
+}
+
 async fn version(tx: &mut Transaction) -> Result<i64, StoreError> {
     let sql = "SELECT COALESCE(MAX(version), 0) FROM actix_salesforce_schema";
     match tx.row(sql, []).await? {

@@ -246,8 +246,11 @@ pub(super) fn is_busy(error: &StoreError) -> bool {
     let StoreError::Unavailable(error) = error else { return false };
     match error.downcast_ref::<sqlx::Error>() {
         Some(sqlx::Error::PoolTimedOut) => true,
-        // The low byte of an extended code is its primary code.
-        Some(sqlx::Error::Database(error)) => {
+        // The low byte of an extended code is its primary code. Postgres has other codes: 42501 says that a right is missing.
+        #[cfg(feature = "sqlite")]
+        Some(sqlx::Error::Database(error))
+            if error.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some() =>
+        {
             error.code().and_then(|code| code.parse::<i32>().ok()).is_some_and(|code| code & 0xff == 5)
         }
         _ => false,

@@ -105,3 +105,22 @@ fn an_object_without_a_field_to_read_is_named() {
         "{refused:?}"
     );
 }
+
+/// The file is written, and compiles with this crate: it has the type of a field that no list names.
+#[test]
+fn a_crate_that_a_file_needs_besides_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("thing.json");
+    let field = |kind| {
+        format!(
+            r#"{{"name": "Thing__c", "label": "Thing", "fields": [{{"name": "Raw__c", "label": "Raw", "type": "{kind}"}}]}}"#
+        )
+    };
+    for (kind, is_needed) in [("hologram", true), ("string", false)] {
+        std::fs::write(&path, field(kind)).unwrap();
+        let written = run(["types", "--describe", path.to_str().unwrap(), "Thing__c"]);
+        assert_eq!(written.status, 0, "{written:?}");
+        assert_eq!(written.stdout.contains("serde_json::Value"), is_needed, "{written:?}");
+        assert_eq!(written.stderr.contains("Needs the crate serde_json"), is_needed, "{written:?}");
+    }
+}

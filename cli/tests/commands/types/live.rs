@@ -6,7 +6,7 @@ use std::{process::Stdio, time::Duration};
 
 #[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
-use salesforce_fake_org::{FakeOrg, Fault, Route};
+use salesforce_fake_org::{FakeOrg, Fault, PermittedUsers, Route};
 
 use crate::program::{Ended, ended, files, program};
 
@@ -188,7 +188,7 @@ async fn an_interrupted_run_leaves_the_file_as_it_was_and_no_token() {
     types(&org, |_| {}, &["--out", out, "Account:Id"]).await;
     let before = std::fs::read(&path).unwrap();
     let arguments = ["--out", out, "Account:Id,Name"];
-    for signal in [Signal::INT, Signal::TERM] {
+    for signal in [Signal::INT, Signal::TERM, Signal::HUP] {
         // The describe never comes.
         let fault = org.faults().api(Fault::Delay(Duration::from_secs(60)));
         assert_eq!(interrupted(&org, signal, "/describe", &arguments).await, 130);
@@ -208,6 +208,52 @@ async fn an_interrupted_run_leaves_the_file_as_it_was_and_no_token() {
     assert_eq!(live_tokens(&org), [""; 0]);
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(files(folder.path()), ["objects.rs"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_token_is_said_to_be_one() {
+    let org = start(serde_json::json!([])).await;
+    org.faults().at(Route::Token, Fault::LoseResponse.grant_type("client_credentials"));
+    let lost = types(&org, |_| {}, &["Account:Id"]).await;
+    assert_eq!(lost.status, 2);
+    for part in ["the response to the request for a token was lost", "session timeout"] {
+        assert!(lost.stderr.contains(part), "{part}: {}", lost.stderr);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_user_has_a_key_or_the_login_host() {
+    let (key, certificate) = crate::key::pair();
+    let builder =
+        FakeOrg::builder().rows(1).execution_user("ada@example.com").certificate(&certificate).unwrap();
+    let robots = PermittedUsers::AdminApproved(vec!["ada@example.com".into()]);
+    let org = builder.permitted_users(robots).start().await.unwrap();
+    let by_key = |command: &mut Command| {
+        command.env("SALESFORCE_SERVICE_USERNAME", "ada@example.com").env("SALESFORCE_SERVICE_KEY", &key);
+    };
+    let of_login_host = |command: &mut Command| {
+        command.env_remove("SALESFORCE_SERVICE_URL").env("SALESFORCE_LOGIN_URL", org.instance_url());
+    };
+    for grant_type in ["urn:ietf:params:oauth:grant-type:jwt-bearer", "client_credentials"] {
+        let change = |command: &mut Command| match grant_type {
+            "client_credentials" => of_login_host(command),
+            _ => by_key(command),
+        };
+        let written = types(&org, change, &["Account:Id"]).await;
+        assert!(written.status == 0 && written.stdout.contains("pub id: SalesforceId"), "{written:?}");
+        assert_eq!(
+            (org.token_calls(grant_type), live_tokens(&org)),
+            (1, vec![]),
+            "{grant_type}: {written:?}"
+        );
+        assert!(!written.stderr.contains("PRIVATE KEY"), "{written:?}");
+    }
+    let another = |command: &mut Command| {
+        by_key(command);
+        command.env("SALESFORCE_SERVICE_KEY", crate::key::pair().0);
+    };
+    let refused = types(&org, another, &["Account:Id"]).await;
+    assert!(refused.status == 2 && refused.stderr.contains("SALESFORCE_SERVICE_KEY"), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

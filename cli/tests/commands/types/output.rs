@@ -187,6 +187,7 @@ fn eight_hundred_fields_take_less_than_a_second() {
         60.0 * minutes.parse::<f64>().unwrap() + seconds.parse::<f64>().unwrap()
     };
     let took: f64 = times.lines().last().unwrap().split_whitespace().map(seconds).sum();
-    // The program is not optimized here: a second of it takes three.
-    assert!(took > 0.0 && took < 3.0, "{took} s");
+    // Not optimized it takes 0.7 s, which the README has. What runs beside it slows a processor down, too.
+    let limit = if cfg!(debug_assertions) { 1.5 } else { 1.0 };
+    assert!(took > 0.0 && took < limit, "{took} s");
 }
