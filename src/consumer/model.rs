@@ -46,11 +46,11 @@ enum Operation {
     Write(Write<u64>, u64),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Response {
     Lease(bool),
     Released,
-    Loaded,
+    Loaded(Option<(u64, Place<u64>)>),
     Written(Written),
 }
 
@@ -68,7 +68,7 @@ struct Flight {
     operation: Operation,
     sent: Instant,
     /// Whether it has taken effect, and how.
-    effect: Option<(Response, Option<(u64, Place<u64>)>)>,
+    effect: Option<Response>,
 }
 
 struct Reader {
@@ -306,17 +306,23 @@ impl World {
         match operation {
             Operation::Acquire(_) => {
                 let outcome = match outcome {
-                    Some((Response::Lease(held), _)) => Ok(held),
+                    Some(Response::Lease(held)) => Ok(held),
                     _ => Err(Failed),
                 };
                 process.term.acquired(if response_time { now } else { sent }, now, outcome);
             }
             Operation::Release(_) => process.term.released(),
-            Operation::Load => process.term.loaded(now, outcome.map(|(_, found)| found).ok_or(Failed)),
+            Operation::Load => {
+                let found = match outcome {
+                    Some(Response::Loaded(found)) => Ok(found),
+                    _ => Err(Failed),
+                };
+                process.term.loaded(now, found);
+            }
             Operation::Write(write, _) => {
                 let was_running = process.term.runs_until().is_some();
                 let outcome = match outcome {
-                    Some((Response::Written(written), _)) => Ok(written),
+                    Some(Response::Written(written)) => Ok(written),
                     _ if optimist => Ok(Written::Stored),
                     _ => Err(Failed),
                 };
@@ -333,11 +339,7 @@ impl World {
     }
 
     /// An operation takes effect.
-    fn apply(
-        &mut self,
-        sender: usize,
-        operation: &Operation,
-    ) -> Result<(Response, Option<(u64, Place<u64>)>), String> {
+    fn apply(&mut self, sender: usize, operation: &Operation) -> Result<Response, String> {
         let now = self.now;
         let lease = self.store.lease.filter(|(_, until)| now < *until);
         let response = match operation {
@@ -354,11 +356,11 @@ impl World {
             }
             Operation::Load => {
                 let found = self.store.record.clone();
-                return Ok((Response::Loaded, found.map(|(version, place, ..)| (version, place))));
+                Response::Loaded(found.map(|(version, place, ..)| (version, place)))
             }
             Operation::Write(write, bytes) => Response::Written(self.write(sender, write, *bytes)?),
         };
-        Ok((response, None))
+        Ok(response)
     }
 
     fn write(&mut self, sender: usize, write: &Write<u64>, bytes: u64) -> Result<Written, String> {

@@ -16,6 +16,7 @@ type AppResult<T> = Result<T, Box<dyn StdError + Send + Sync>>;
 /// A position is lost after 72 hours without a process that runs the consumer, after a reset of the topic, and after a
 /// sandbox refresh.
 #[derive(Clone, Default)]
+#[non_exhaustive]
 pub enum LostPosition {
     /// The consumer stops, its position stays stored, and [`Health`](crate::admin::Health) says so until a process starts
     /// with another policy. The default.
