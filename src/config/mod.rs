@@ -1,8 +1,8 @@
 //! Settings: what an app may set, where it comes from, and which combinations are refused.
 //!
-//! The places of a setting, in order: a field of [`Config`], and its default, both here; its variable in
-//! `variables.rs`; two lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in
-//! `settings.rs`; a setter in `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in
+//! The places of a setting, in order: a field of [`Config`] and its default, both here; its variable in `variables.rs`; two
+//! lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in `settings.rs`;
+//! a setter in `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in
 //! `docs/lifetimes.md`; and the lists of the public API (`scripts/public-api --write`).
 
 mod api;
