@@ -135,21 +135,6 @@ async fn a_site_and_its_host_are_two_login_hosts() {
     }
 }
 
-/// An ID token of the host is none of the site: each login checks it against its own issuer.
-#[actix_web::test]
-async fn an_id_token_of_the_host_is_refused_at_the_site() {
-    let app = app().await;
-    let tokens = app.org.issue_tokens(&app.org.user(ADA), "api openid refresh_token");
-    let of_host = serde_json::to_value(&tokens).unwrap()["id_token"].clone();
-    let merged = salesforce_fake_org::Fault::MergeJson(serde_json::json!({ "id_token": of_host }));
-    let fault = app.org.faults().token_endpoint(merged);
-    let browser = Client::new();
-    let page = browser.visit(&app.url(&at_site("/user"))).await;
-    assert_eq!((page.status, app.is_logged_in(&browser).await), (502, false), "{page:?}");
-    fault.remove();
-    assert_eq!(browser.visit(&app.url(&at_site("/user"))).await.status, 200);
-}
-
 /// `prompt=login` at a site, and a login that is added to another one.
 #[actix_web::test]
 async fn a_recent_login_and_a_second_org_work_at_a_site() {
