@@ -20,7 +20,7 @@ impl Sum {
 
 /// Reads all records twice, and prints what it took.
 pub(crate) async fn measure(read: impl AsyncFn() -> Sum) {
-    let cpu = cpu_seconds();
+    let cpu = cpu_seconds("self");
     let before = status("/proc/self/status", "VmRSS:").unwrap();
     let (mut records, mut seconds) = (0, [0.0; 2]);
     for seconds in &mut seconds {
@@ -30,7 +30,7 @@ pub(crate) async fn measure(read: impl AsyncFn() -> Sum) {
         assert!(sum.used > 0.0);
         records += sum.records;
     }
-    let cpu = cpu_seconds() - cpu;
+    let cpu = cpu_seconds("self") - cpu;
     let peak = status("/proc/self/status", "VmHWM:").unwrap();
     let report = serde_json::json!({
         "records": records, "seconds": seconds, "cpu_seconds": cpu, "before_kib": before, "peak_kib": peak,
@@ -38,9 +38,9 @@ pub(crate) async fn measure(read: impl AsyncFn() -> Sum) {
     println!("{report}");
 }
 
-/// What the threads of this process took of processors (kernel documentation, "Scheduler Statistics").
-fn cpu_seconds() -> f64 {
-    let threads = fs::read_dir("/proc/self/task").unwrap();
+/// What the threads of a process took of processors (kernel documentation, "Scheduler Statistics").
+pub(crate) fn cpu_seconds(process: &str) -> f64 {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).unwrap();
     let taken = threads.map(|thread| {
         let took = fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
         took.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9

@@ -1,6 +1,6 @@
 //! The measured apps: ours with each store, and the floors.
 
-use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser};
+use actix_salesforce::{Salesforce, SalesforceConn, SalesforceUser, testing::log_in_as};
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{
     App as ActixApp, HttpResponse, HttpServer,
@@ -131,7 +131,6 @@ async fn session() {
 
 async fn ours(store: &str, cache_logins: bool) {
     let org = FakeOrg::start().await.unwrap();
-    org.sign_in(&org.users()[0]);
     let port = crate::free_port();
     let builder = Salesforce::builder()
         .client_id(org.client_id())
@@ -148,34 +147,18 @@ async fn ours(store: &str, cache_logins: bool) {
             .keys("q1Zk7v0mC3yq8eJ0o2Xn5rT9uLwB4aF6dGhKsPzVtNk=")
     };
     let salesforce = builder.build().await.unwrap();
+    // Not by a browser: under a profiler its login may take longer than a login may.
+    let tokens = org.issue_tokens(&org.users()[0], "api refresh_token");
+    let login = log_in_as(&salesforce, &tokens).await.unwrap().get("/").to_http_request();
+    let cookie = login.headers().get("cookie").unwrap().to_str().unwrap().to_owned();
     let app = move || {
         let app = ActixApp::new().wrap(salesforce.clone());
         let app = app.route("/", web::get().to(public)).route("/public", web::get().to(public));
         app.route("/protected", web::get().to(protected))
     };
     let server = HttpServer::new(app).workers(1).bind(("127.0.0.1", port)).unwrap();
-    let running = actix_web::rt::spawn(server.run());
-    announce(port, log_in(port).await);
-    running.await.unwrap().unwrap();
-}
-
-/// Logs in as a browser does, and returns the `Cookie` header of the login.
-async fn log_in(port: u16) -> String {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-    let login = http.get(format!("http://127.0.0.1:{port}/auth/salesforce/login")).send().await.unwrap();
-    let attempt = cookies(&login);
-    let authorized = http.get(location(&login)).send().await.unwrap();
-    let callback = http.get(location(&authorized)).header("cookie", attempt).send().await.unwrap();
-    // The loop guard's name has a dot, the login's has none.
-    cookies(&callback)
-        .split("; ")
-        .find(|cookie| !cookie.split('=').next().unwrap().contains('.'))
-        .unwrap()
-        .to_owned()
-}
-
-fn location(response: &reqwest::Response) -> &str {
-    response.headers()["location"].to_str().unwrap()
+    announce(port, cookie);
+    server.run().await.unwrap();
 }
 
 fn cookies(response: &reqwest::Response) -> String {

@@ -62,14 +62,11 @@ impl<K: Eq + Hash, V: Clone, S: BuildHasher + Default> RecentMap<K, V, S> {
 }
 
 /// Hashes a key that is a hash already, by its first bytes. Only for keys that a client cannot choose.
-#[cfg(feature = "redis")]
 pub(crate) type FirstBytes = std::hash::BuildHasherDefault<FirstBytesHasher>;
 
-#[cfg(feature = "redis")]
 #[derive(Default)]
 pub(crate) struct FirstBytesHasher(u64);
 
-#[cfg(feature = "redis")]
 impl std::hash::Hasher for FirstBytesHasher {
     fn write(&mut self, bytes: &[u8]) {
         if let Some(first) = bytes.first_chunk() {

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     fmt,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -15,15 +15,21 @@ use super::{
     OwnedRecord, PositionRecord, PositionSwap, Sealed, Store, StoreError, StoreFuture, SwapOutcome,
     TOMBSTONE,
 };
-use crate::base::{clock::Clock, lock::lock};
+use crate::base::{clock::Clock, lock::lock, recent_map::FirstBytes};
 
+use compact::{Logins, StoredGrant, StoredLogin};
+
+mod compact;
 mod owners;
 
 /// Maximum number of one-time values; the oldest is dropped first. Unauthenticated requests create them, so there must
 /// be a limit. At 60 bytes each this is about 6 MB.
 const MAX_ONCE: usize = 100_000;
-/// Number of changes after which expired records are removed.
-const SWEEP_EVERY: u32 = 1_024;
+/// Fewest changes after which expired records are removed.
+const SWEEP_EVERY: usize = 1_024;
+/// They are removed after as many changes as this part of the logins, if that is more: removing them looks at all, while
+/// all workers wait.
+const SWEEP_PART: usize = 8;
 
 /// Stores grants and logins in memory: for development, tests and apps of one process.
 ///
@@ -37,8 +43,8 @@ pub struct MemoryStore {
 
 #[derive(Default)]
 struct State {
-    grants: HashMap<GrantKey, Granted>,
-    logins: HashMap<LoginKey, LoginRecord>,
+    grants: HashMap<Arc<GrantKey>, Box<StoredGrant>>,
+    logins: HashMap<LoginKey, Box<StoredLogin>, FirstBytes>,
     owned: HashMap<OwnedKey, OwnedRecord>,
     /// Which of them use a grant.
     owners: HashMap<GrantKey, HashSet<OwnedKey>>,
@@ -50,12 +56,7 @@ struct State {
     once_by_age: BTreeMap<(Instant, OneTimeKey), ()>,
     leases: HashMap<LeaseName, (LeaseHolder, Instant)>,
     positions: HashMap<ConsumerKey, PositionRecord>,
-    changes: u32,
-}
-
-struct Granted {
-    record: GrantRecord,
-    logins: Vec<LoginKey>,
+    changes: usize,
 }
 
 impl fmt::Debug for MemoryStore {
@@ -94,46 +95,44 @@ impl MemoryStore {
 }
 
 impl State {
-    fn login(&self, key: &LoginKey, now: SystemTime) -> Option<&LoginRecord> {
-        self.logins.get(key).filter(|login| login.expires_at > now)
+    fn login(&self, key: &LoginKey, now: SystemTime) -> Option<&StoredLogin> {
+        self.logins.get(key).map(Box::as_ref).filter(|login| login.expires_at() > now)
     }
 
-    fn grant(&self, key: &GrantKey, now: SystemTime) -> Option<&Granted> {
-        self.grants.get(key).filter(|granted| granted.record.expires_at > now)
+    fn grant(&self, key: &GrantKey, now: SystemTime) -> Option<&StoredGrant> {
+        self.grants.get(key).map(Box::as_ref).filter(|grant| grant.expires_at() > now)
     }
 
     fn put(&mut self, mut grant: GrantRecord, now: SystemTime) -> Option<GrantRecord> {
-        grant.expires_at = grant.expires_at.max(self.needed_by_owners(&grant.key, now));
-        match self.grants.get_mut(&grant.key) {
-            Some(granted) => {
-                let old = std::mem::replace(&mut granted.record, grant);
-                (old.expires_at > now).then_some(old)
-            }
-            None => {
-                self.grants.insert(grant.key, Granted { record: grant, logins: Vec::new() });
-                None
-            }
-        }
+        let key = grant.key;
+        grant.expires_at = grant.expires_at.max(self.needed_by_owners(&key, now));
+        let Some(stored) = self.grants.get_mut(&key) else {
+            self.grants.insert(Arc::new(key), StoredGrant::new(grant, Logins::default()));
+            return None;
+        };
+        let former = stored.record(key);
+        *stored = StoredGrant::new(grant, std::mem::take(&mut stored.logins));
+        (former.expires_at > now).then_some(former)
     }
 
     fn remove_login(&mut self, key: &LoginKey) {
         if let Some(login) = self.logins.remove(key)
-            && let Some(granted) = self.grants.get_mut(&login.grant)
+            && let Some(grant) = self.grants.get_mut(&login.grant)
         {
-            granted.logins.retain(|other| other != key);
+            grant.logins.remove(key);
         }
     }
 
-    /// Removes expired records after every [`SWEEP_EVERY`] changes.
+    /// Removes expired records after so many changes that this costs each of them little.
     fn sweep(&mut self, now: SystemTime, instant: Instant) {
-        if self.changes < SWEEP_EVERY {
+        if self.changes < SWEEP_EVERY.max(self.logins.len() / SWEEP_PART) {
             return;
         }
         self.changes = 0;
         let expired: Vec<_> =
-            self.logins.iter().filter(|(_, login)| login.expires_at <= now).map(|(key, _)| *key).collect();
+            self.logins.iter().filter(|(_, login)| login.expires_at() <= now).map(|(key, _)| *key).collect();
         expired.iter().for_each(|key| self.remove_login(key));
-        self.grants.retain(|_, granted| granted.record.expires_at > now);
+        self.grants.retain(|_, grant| grant.expires_at() > now);
         self.sweep_owned(now);
         self.leases.retain(|_, (_, until)| *until > instant);
         self.tombstones.retain(|_, until| *until > now);
@@ -165,10 +164,12 @@ impl Store for MemoryStore {
             state.changes += 1;
             state.remove_login(&key);
             let replaced = state.put(grant, now);
-            if let Some(granted) = state.grants.get_mut(&login.grant) {
-                granted.logins.push(key);
+            let shared = state.grants.get_key_value(&login.grant).map(|(shared, _)| Arc::clone(shared));
+            if let Some(grant) = state.grants.get_mut(&login.grant) {
+                grant.logins.push(key);
             }
-            state.logins.insert(key, login);
+            let shared = shared.unwrap_or_else(|| Arc::new(login.grant));
+            state.logins.insert(key, StoredLogin::new(shared, &login));
             Ok(replaced)
         })
     }
@@ -176,8 +177,9 @@ impl Store for MemoryStore {
     fn load_login(&self, key: LoginKey) -> StoreFuture<'_, Option<(LoginRecord, GrantRecord)>> {
         self.with(|state, now| {
             let login = state.login(&key, now);
-            let both =
-                login.and_then(|login| Some((login.clone(), state.grant(&login.grant, now)?.record.clone())));
+            let both = login.and_then(|login| {
+                Some((login.record(), state.grant(&login.grant, now)?.record(*login.grant)))
+            });
             Ok(both)
         })
     }
@@ -193,10 +195,9 @@ impl Store for MemoryStore {
                 return Ok(false);
             }
             let Some(login) = state.logins.get_mut(&key) else { return Ok(false) };
-            login.last_used_at = last_used_at;
-            login.expires_at = expires_at;
-            if let Some(granted) = state.grants.get_mut(&login.grant) {
-                granted.record.expires_at = granted.record.expires_at.max(expires_at);
+            login.touch(last_used_at, expires_at);
+            if let Some(grant) = state.grants.get_mut(&login.grant) {
+                grant.set_expiry(grant.expires_at().max(expires_at));
             }
             Ok(true)
         })
@@ -206,18 +207,14 @@ impl Store for MemoryStore {
         self.with(|state, now| {
             state.changes += 1;
             state.tombstones.insert(key, now.checked_add(TOMBSTONE).unwrap_or(now));
-            let Some(login) = state.login(&key, now).cloned() else {
-                state.remove_login(&key);
-                return Ok(DeletedLogin::NotFound);
-            };
+            let grant = state.login(&key, now).map(|login| *login.grant);
             state.remove_login(&key);
-            if state.needed_by_logins(&login.grant, now) > now
-                || state.needed_by_owners(&login.grant, now) > now
-            {
-                return Ok(DeletedLogin::GrantKept(login.grant));
+            let Some(grant) = grant else { return Ok(DeletedLogin::NotFound) };
+            if state.needed_by_logins(&grant, now) > now || state.needed_by_owners(&grant, now) > now {
+                return Ok(DeletedLogin::GrantKept(grant));
             }
-            Ok(match state.grants.remove(&login.grant) {
-                Some(granted) => DeletedLogin::GrantDeleted(granted.record),
+            Ok(match state.grants.remove(&grant) {
+                Some(deleted) => DeletedLogin::GrantDeleted(deleted.record(grant)),
                 None => DeletedLogin::NotFound,
             })
         })
@@ -231,7 +228,7 @@ impl Store for MemoryStore {
     }
 
     fn load_grant(&self, key: GrantKey) -> StoreFuture<'_, Option<GrantRecord>> {
-        self.with(|state, now| Ok(state.grant(&key, now).map(|granted| granted.record.clone())))
+        self.with(|state, now| Ok(state.grant(&key, now).map(|grant| grant.record(key))))
     }
 
     fn compare_and_swap_grant(
@@ -240,16 +237,14 @@ impl Store for MemoryStore {
         next: GrantRecord,
     ) -> StoreFuture<'_, SwapOutcome> {
         self.with(|state, now| {
-            let Some(stored) = state.grant(&next.key, now).map(|granted| &granted.record) else {
-                return Ok(SwapOutcome::NotFound);
-            };
+            let Some(stored) = state.grant(&next.key, now) else { return Ok(SwapOutcome::NotFound) };
             if stored.version == next.version && stored.sealed == next.sealed {
                 return Ok(SwapOutcome::Stored);
             }
             if stored.version != expected || stored.version == next.version {
-                return Ok(SwapOutcome::Conflict(stored.clone()));
+                return Ok(SwapOutcome::Conflict(stored.record(next.key)));
             }
-            let expires_at = stored.expires_at.max(next.expires_at);
+            let expires_at = stored.expires_at().max(next.expires_at);
             state.put(GrantRecord { expires_at, ..next }, now);
             Ok(SwapOutcome::Stored)
         })
@@ -263,30 +258,30 @@ impl Store for MemoryStore {
         self.with(|state, now| {
             let matches = state
                 .grant(&key, now)
-                .is_some_and(|granted| expected.is_none_or(|version| granted.record.version == version));
+                .is_some_and(|grant| expected.is_none_or(|version| grant.version == version));
             if !matches {
                 return Ok(None);
             }
-            let Some(granted) = state.grants.remove(&key) else { return Ok(None) };
-            for login in &granted.logins {
+            let Some(grant) = state.grants.remove(&key) else { return Ok(None) };
+            for login in grant.logins.as_slice() {
                 state.logins.remove(login);
             }
-            Ok(Some(granted.record))
+            Ok(Some(grant.record(key)))
         })
     }
 
     fn break_grant(&self, expected: GrantVersion, broken: GrantRecord) -> StoreFuture<'_, bool> {
         self.with(|state, now| {
-            if state.grant(&broken.key, now).is_none_or(|granted| granted.record.version != expected) {
+            if state.grant(&broken.key, now).is_none_or(|grant| grant.version != expected) {
                 return Ok(false);
             }
             state.changes += 1;
             let expires_at = broken.expires_at.max(state.needed_by_owners(&broken.key, now));
-            let Some(granted) = state.grants.get_mut(&broken.key) else { return Ok(false) };
-            granted.record = GrantRecord { expires_at, ..broken };
-            for login in std::mem::take(&mut granted.logins) {
-                state.logins.remove(&login);
+            let Some(grant) = state.grants.get_mut(&broken.key) else { return Ok(false) };
+            for login in std::mem::take(&mut grant.logins).as_slice() {
+                state.logins.remove(login);
             }
+            *grant = StoredGrant::new(GrantRecord { expires_at, ..broken }, Logins::default());
             Ok(true)
         })
     }
@@ -307,7 +302,7 @@ impl Store for MemoryStore {
         self.with(|state, now| {
             let found = state.owned(&key, now).cloned();
             Ok(found.map(|owned| {
-                let grant = state.grant(&owned.grant, now).map(|granted| granted.record.clone());
+                let grant = state.grant(&owned.grant, now).map(|grant| grant.record(owned.grant));
                 (owned, grant)
             }))
         })
@@ -348,15 +343,16 @@ impl Store for MemoryStore {
             let live = state
                 .logins
                 .iter()
-                .filter(|(_, login)| login.expires_at > now && filter.selects(&login.grant));
-            Ok(live.map(|(key, login)| (*key, login.clone())).collect())
+                .filter(|(_, login)| login.expires_at() > now && filter.selects(&login.grant));
+            Ok(live.map(|(key, login)| (*key, login.record())).collect())
         })
     }
 
     fn list_grants(&self, filter: GrantFilter) -> StoreFuture<'_, Vec<GrantRecord>> {
         self.with(|state, now| {
-            let live = state.grants.values().map(|granted| &granted.record);
-            Ok(live.filter(|grant| grant.expires_at > now && filter.selects(&grant.key)).cloned().collect())
+            let live =
+                state.grants.iter().filter(|(key, grant)| grant.expires_at() > now && filter.selects(key));
+            Ok(live.map(|(key, grant)| grant.record(**key)).collect())
         })
     }
 

@@ -17,6 +17,9 @@ pub(crate) fn finish<B: MessageBody + 'static>(
     (outcome, info): (Result<ServiceResponse<B>, Error>, RequestInfo),
 ) -> Outcome<B> {
     let response = outcome.map_err(|error| with_response(error, &info))?;
+    if response.response().error().is_none() {
+        return Ok(response.map_into_left_body());
+    }
     #[cfg(feature = "inbound")]
     let info = if super::FromSalesforce::is_marked(response.request()) { info.of_program() } else { info };
     if let Some(better) = better_response(&response, &info) {

@@ -5,7 +5,10 @@
 use std::ops::Deref;
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use futures_util::{FutureExt as _, future::LocalBoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, LocalBoxFuture, Ready, ready},
+};
 use serde::Serialize;
 
 use super::{no_store::NoStore, worker::WorkerState};
@@ -53,15 +56,10 @@ impl Deref for SalesforceConn {
 
 impl FromRequest for SalesforceConn {
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        async move {
-            let (worker, grant) = required(&request).await?;
-            Ok(Self(worker.connection(grant)))
-        }
-        .boxed_local()
+        extract(request, |worker, grant| Ok(Self(worker.connection(grant))))
     }
 }
 
@@ -160,12 +158,36 @@ impl SalesforceUser {
 
 impl FromRequest for SalesforceUser {
     type Error = Error;
-    type Future = LocalBoxFuture<'static, Result<Self>>;
+    type Future = Extracted<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let request = request.clone();
-        async move { Self::of(&required(&request).await?.1) }.boxed_local()
+        extract(request, |_, grant| Self::of(&grant))
     }
+}
+
+/// What an extractor returns: at once, if nothing has to be waited for.
+type Extracted<T> = Either<Ready<Result<T>>, LocalBoxFuture<'static, Result<T>>>;
+
+/// Makes an extractor's value of the worker and the grant of a request; an error unless the user is logged in.
+fn extract<T: 'static>(
+    request: &HttpRequest,
+    make: fn(&WorkerState, GrantHandle) -> Result<T>,
+) -> Extracted<T> {
+    let worker = match WorkerState::of(request) {
+        Ok(worker) => worker,
+        Err(error) => return Either::Left(ready(Err(error))),
+    };
+    NoStore::mark(request);
+    if let Some(found) = worker.login_now(request) {
+        let grant = found.and_then(|found| found.ok_or_else(|| worker.why_logged_out(request)));
+        return Either::Left(ready(grant.and_then(|grant| make(&worker, grant))));
+    }
+    let request = request.clone();
+    let waits = async move {
+        let grant = worker.login(&request).await?.ok_or_else(|| worker.why_logged_out(&request))?;
+        make(&worker, grant)
+    };
+    Either::Right(waits.boxed_local())
 }
 
 /// Returns the worker and the grant of a request; an error unless the user is logged in.

@@ -7,21 +7,17 @@
 use std::{
     cell::Cell,
     fmt,
-    future::{Ready, ready},
     rc::Rc,
     task::{Context, Poll},
 };
 
 use actix_web::{
-    Error, HttpMessage as _, HttpResponse,
+    Error, HttpMessage as _, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform},
     http::{StatusCode, header},
 };
-use futures_util::{
-    FutureExt as _,
-    future::{self, Either, Join, LocalBoxFuture, Then},
-};
+use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
     cookie_renewal::CookieRenewal,
@@ -76,7 +72,7 @@ where
             } else {
                 None
             };
-            Ok(SalesforceMiddleware { session, routes, checked: Cell::new(false) })
+            Ok(SalesforceMiddleware { session, routes, nested: Cell::new(None) })
         }
         .boxed_local()
     }
@@ -86,8 +82,9 @@ where
 pub struct SalesforceMiddleware<S, B> {
     session: Option<Session<B>>,
     routes: AuthRoutes<S>,
-    /// Whether the set-up was checked. It cannot change, so the first request shows all.
-    checked: Cell<bool>,
+    /// Whether another Salesforce is further out, once the set-up was checked. It cannot change, so the first request
+    /// shows all.
+    nested: Cell<Option<bool>>,
 }
 
 /// The session that the middleware brings.
@@ -129,21 +126,15 @@ where
     }
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let outer = request.app_data::<WorkerState>();
-        let nested = outer.is_some();
-        if !self.checked.get() {
-            self.checked.set(true);
-            let outer = outer.cloned();
-            self.check(&mut request, outer.as_ref());
-        }
+        let is_nested = self.nested.get().unwrap_or_else(|| self.check(&mut request));
         match &self.session {
             // One inside the other: the outer one has a session for both.
-            Some(session) if !nested && self.routes.error.is_none() => {
+            Some(session) if !is_nested && self.routes.0.error.is_none() => {
                 if !request.headers().contains_key(header::COOKIE) {
                     return self.without_session(session, request);
                 }
                 // The session of an added login is found under its own name, and given that name back.
-                if let Some(tag) = self.routes.worker.shown_session(request.request()) {
+                if let Some(tag) = self.routes.0.worker.shown_session(request.request()) {
                     session.cookie.show(&mut request, &tag);
                     let (response, cookie) = (session.service.call(request), Rc::clone(&session.cookie));
                     return async move {
@@ -158,7 +149,7 @@ where
                 }
                 self.without_session(session, request)
             }
-            _ => self.routes.call(request).boxed_local(),
+            _ => self.routes.call(request),
         }
     }
 }
@@ -175,9 +166,9 @@ where
         session: &Session<B>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Outcome<B>> {
-        let (response, save) = (self.routes.call(request), Rc::clone(&session.save));
+        let (routes, save) = (Rc::clone(&self.routes.0), Rc::clone(&session.save));
         async move {
-            let response = response.await?;
+            let response = routes.handle(request).await?;
             if unsent_session::is_left_empty(&response) {
                 return Ok(response);
             }
@@ -188,11 +179,15 @@ where
 }
 
 impl<S, B> SalesforceMiddleware<S, B> {
-    fn check(&self, request: &mut ServiceRequest, outer: Option<&WorkerState>) {
-        let own = &self.routes.worker;
+    /// Checks the set-up by the first request. Returns whether another Salesforce is further out.
+    fn check(&self, request: &mut ServiceRequest) -> bool {
+        let outer = request.app_data::<WorkerState>().cloned();
+        let is_nested = outer.is_some();
+        self.nested.set(Some(is_nested));
+        let own = &self.routes.0.worker;
         let error = match outer {
             // The same one further out: what it found holds here too.
-            Some(outer) if outer.salesforce().is_same(own.salesforce()) => return,
+            Some(outer) if outer.salesforce().is_same(own.salesforce()) => return is_nested,
             Some(outer) => {
                 own.set_nested();
                 let same = outer.settings().paths.mount == own.settings().paths.mount;
@@ -205,7 +200,7 @@ impl<S, B> SalesforceMiddleware<S, B> {
             },
         };
         if let Some(error) = error {
-            self.routes.error.set(error);
+            self.routes.0.error.set(error);
         }
         let match_info = request.match_info();
         let mount = match_info.as_str().strip_suffix(match_info.unprocessed());
@@ -216,13 +211,17 @@ impl<S, B> SalesforceMiddleware<S, B> {
                  path, so that the redirect URI and the links to the auth routes lead there"
             );
         }
+        is_nested
     }
 }
 
 /// Serves the auth routes, passes everything else on, and finishes the responses.
 #[derive(Debug)]
-struct AuthRoutes<S> {
-    service: Rc<S>,
+struct AuthRoutes<S>(Rc<Inner<S>>);
+
+#[derive(Debug)]
+struct Inner<S> {
+    service: S,
     worker: WorkerState,
     /// What extractors find: the worker, prepared once.
     data: Rc<Extensions>,
@@ -230,19 +229,12 @@ struct AuthRoutes<S> {
     /// Whether the session is the one that Salesforce brings.
     is_embedded: bool,
     /// Whether a second session further in was reported.
-    warned: Rc<Cell<bool>>,
+    warned: Cell<bool>,
 }
 
 impl<S> Clone for AuthRoutes<S> {
     fn clone(&self) -> Self {
-        Self {
-            service: Rc::clone(&self.service),
-            worker: self.worker.clone(),
-            data: Rc::clone(&self.data),
-            error: self.error.clone(),
-            is_embedded: self.is_embedded,
-            warned: Rc::clone(&self.warned),
-        }
+        Self(Rc::clone(&self.0))
     }
 }
 
@@ -250,16 +242,32 @@ impl<S> AuthRoutes<S> {
     fn new(service: S, worker: WorkerState, is_embedded: bool) -> Self {
         let mut data = Extensions::new();
         data.insert(worker.clone());
-        Self {
-            service: Rc::new(service),
-            worker,
-            data: Rc::new(data),
-            error: FoundError::default(),
-            is_embedded,
-            warned: Rc::new(Cell::new(false)),
-        }
+        let (data, error, warned) = (Rc::new(data), FoundError::default(), Cell::new(false));
+        Self(Rc::new(Inner { service, worker, data, error, is_embedded, warned }))
+    }
+}
+
+impl<S, B> Service<ServiceRequest> for AuthRoutes<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    S::Future: 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Outcome<B>>;
+
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.0.service.poll_ready(cx)
     }
 
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let routes = Rc::clone(&self.0);
+        async move { routes.handle(request).await }.boxed_local()
+    }
+}
+
+impl<S> Inner<S> {
     /// Returns the sites that may frame the response, if the request has a login by Canvas. It may have ended.
     fn framed_login(&self, request: &ServiceRequest) -> Option<String> {
         self.worker.framed_login(request.request())?.contents.frame.clone()
@@ -273,134 +281,95 @@ impl<S> AuthRoutes<S> {
         !is_safe && !is_same_origin(public_url, headers)
     }
 
-    /// Captures what finishing the response of this request needs.
-    fn captured(&self, request: &ServiceRequest, has_cookies: bool) -> Captured {
-        let is_embedded = self.is_embedded && !self.worker.is_nested();
-        let watched =
-            is_embedded && has_cookies && !self.warned.get() && !app_session::is_empty(request.request());
-        Captured {
-            info: RequestInfo::of(request.request()),
-            is_embedded,
-            warned: watched.then(|| Rc::clone(&self.warned)),
+    /// Whether the session that the middleware brings holds something, and a second session further in was not reported yet.
+    fn watches_session(&self, request: &ServiceRequest) -> bool {
+        self.is_embedded
+            && !self.worker.is_nested()
+            && !self.warned.get()
+            && !app_session::is_empty(request.request())
+    }
+
+    fn warn_of_second_session(&self, request: &HttpRequest) {
+        if app_session::was_taken(request) && !self.warned.replace(true) {
+            tracing::error!(
+                target: "actix_salesforce",
+                route = request.match_pattern(),
+                "two sessions: a SessionMiddleware is wrapped further in than Salesforce, which brings one too. Each takes \
+                 what handlers keep in the other; logins are not affected. Remove yours, or build Salesforce with \
+                 `session(SessionMode::App)` and wrap yours around it"
+            );
         }
     }
 }
 
-/// What is known of a request when its response is there.
-struct Captured {
-    info: RequestInfo,
-    is_embedded: bool,
-    /// Present if the session holds entries, which a second session further in would take.
-    warned: Option<Rc<Cell<bool>>>,
-}
-
-/// The handler's response, and beside it what its request was like.
-type Handled<F> = Join<F, Ready<Captured>>;
-type Finished<B> = Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>;
-type Finish<B> = fn((Result<ServiceResponse<B>, Error>, Captured)) -> Finished<B>;
-
-fn outbound<B: MessageBody + 'static>(
-    (outcome, captured): (Result<ServiceResponse<B>, Error>, Captured),
-) -> Finished<B> {
-    let mut response = match finish((outcome, captured.info)) {
-        Ok(response) => response,
-        Err(error) => return Either::Left(ready(Err(error))),
-    };
-    if let Some(warned) = captured.warned
-        && app_session::was_taken(response.request())
-        && !warned.replace(true)
-    {
-        tracing::error!(
-            target: "actix_salesforce",
-            route = response.request().match_pattern(),
-            "two sessions: a SessionMiddleware is wrapped further in than Salesforce, which brings one too. Each takes \
-             what handlers keep in the other; logins are not affected. Remove yours, or build Salesforce with \
-             `session(SessionMode::App)` and wrap yours around it"
-        );
-    }
-    session::finish(&mut response, captured.is_embedded);
-    #[cfg(feature = "inbound")]
-    if let Some(after) = super::after_response::AfterResponse::take(response.request()) {
-        return Either::Right(async { Ok(after.finish(response).await) }.boxed_local());
-    }
-    Either::Left(ready(Ok(response)))
-}
-
-impl<S, B> Service<ServiceRequest> for AuthRoutes<S>
+impl<S, B> Inner<S>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     S::Future: 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
-    type Error = Error;
-    type Future = Either<
-        Either<Ready<Outcome<B>>, LocalBoxFuture<'static, Outcome<B>>>,
-        Then<Handled<S::Future>, Finished<B>, Finish<B>>,
-    >;
-
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.service.poll_ready(cx)
-    }
-
-    fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let now = |response: HttpResponse, request: ServiceRequest| {
-            Either::Left(Either::Left(ready(Ok(request.into_response(response.map_into_right_body())))))
-        };
+    /// Handles a request. What is rare is boxed: the future is moved and allocated for each request.
+    async fn handle(&self, mut request: ServiceRequest) -> Outcome<B> {
         if !self.error.is_none() {
-            return now(response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request);
+            return Ok(now(response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request));
         }
         let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
-        let has_cookies = request.headers().contains_key(header::COOKIE);
-        let renewal = if has_cookies { CookieRenewal::of(&self.worker, request.request()) } else { None };
-        match route {
-            Some(route) => match route.accept(request.method()) {
-                Ok(()) => {
-                    let payload = request.take_payload();
-                    // The login is at a window's own address, and Canvas says itself who may frame it.
-                    let may_be_framed = matches!(route, routes::Route::Logout | routes::Route::Me);
-                    let framed = self.framed_login(&request).filter(|_| may_be_framed);
-                    let response = async move {
-                        let (request, _) = request.into_parts();
-                        let response = route.serve(request.clone(), payload).await;
-                        let mut response = ServiceResponse::new(request, response.map_into_right_body());
-                        if let Some(ancestors) = framed {
-                            frame::allow(response.headers_mut(), &ancestors);
-                        }
-                        if let Some(renewal) = renewal {
-                            renewal.apply(&mut response).await;
-                        }
-                        Ok(response)
-                    };
-                    Either::Left(Either::Right(response.boxed_local()))
-                }
-                Err(allow) => now(response::method_not_allowed(allow), request),
-            },
-            None => {
-                let framed = if has_cookies { self.framed_login(&request) } else { None };
-                if framed.is_some() && self.is_forged(&request) {
-                    let reply = Reply::new(PageKind::CrossOriginRequest);
-                    return now(reply.page_or_json(&RequestInfo::of(request.request())), request);
-                }
-                let captured = self.captured(&request, has_cookies);
-                let handled = future::join(self.service.call(request), ready(captured));
-                let response = handled.then(outbound::<B> as Finish<B>);
-                if renewal.is_none() && framed.is_none() {
-                    return Either::Right(response);
-                }
-                let finished = async move {
-                    let mut response = response.await?;
-                    if let Some(renewal) = renewal {
-                        renewal.apply(&mut response).await;
-                    }
-                    if let Some(ancestors) = framed {
-                        frame::allow(response.headers_mut(), &ancestors);
-                    }
-                    Ok(response)
-                };
-                Either::Left(Either::Right(finished.boxed_local()))
-            }
+        if let Some(route) = route {
+            return Box::pin(self.serve(route, request)).await;
         }
+        let (info, has_cookies) = RequestInfo::captured(request.request(), self.worker.clone());
+        let (mut renewal, mut framed, mut watched) = (None, None, false);
+        if has_cookies {
+            renewal = CookieRenewal::of(&self.worker, request.request()).map(Box::new);
+            framed = self.framed_login(&request).map(Box::new);
+            watched = self.watches_session(&request);
+        }
+        if framed.is_some() && self.is_forged(&request) {
+            let reply = Reply::new(PageKind::CrossOriginRequest);
+            return Ok(now(reply.page_or_json(&RequestInfo::of(request.request())), request));
+        }
+        let mut response = finish((self.service.call(request).await, info))?;
+        if watched {
+            self.warn_of_second_session(response.request());
+        }
+        session::finish(&mut response, self.is_embedded && !self.worker.is_nested());
+        #[cfg(feature = "inbound")]
+        if let Some(after) = super::after_response::AfterResponse::take(response.request()) {
+            response = Box::pin(after.finish(response)).await;
+        }
+        if let Some(renewal) = renewal {
+            Box::pin(renewal.apply(&mut response)).await;
+        }
+        if let Some(ancestors) = framed {
+            frame::allow(response.headers_mut(), &ancestors);
+        }
+        Ok(response)
     }
+
+    /// Serves one of the auth routes.
+    async fn serve(&self, route: routes::Route, mut request: ServiceRequest) -> Outcome<B> {
+        if let Err(allow) = route.accept(request.method()) {
+            return Ok(now(response::method_not_allowed(allow), request));
+        }
+        let renewal = CookieRenewal::of(&self.worker, request.request());
+        // The login is at a window's own address, and Canvas says itself who may frame it.
+        let may_be_framed = matches!(route, routes::Route::Logout | routes::Route::Me);
+        let framed = self.framed_login(&request).filter(|_| may_be_framed);
+        let payload = request.take_payload();
+        let (request, _) = request.into_parts();
+        let response = route.serve(request.clone(), payload).await;
+        let mut response = ServiceResponse::new(request, response.map_into_right_body());
+        if let Some(ancestors) = framed {
+            frame::allow(response.headers_mut(), &ancestors);
+        }
+        if let Some(renewal) = renewal {
+            renewal.apply(&mut response).await;
+        }
+        Ok(response)
+    }
+}
+
+fn now<B>(response: HttpResponse, request: ServiceRequest) -> ServiceResponse<EitherBody<B>> {
+    request.into_response(response.map_into_right_body())
 }

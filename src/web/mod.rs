@@ -13,6 +13,7 @@ mod from_salesforce;
 mod handle;
 pub mod login;
 mod login_facts;
+mod look_up;
 pub mod middleware;
 mod no_store;
 mod orgs;

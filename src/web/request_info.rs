@@ -8,7 +8,7 @@ use actix_web::{
 use super::{
     login::silent,
     pages::LoginPages,
-    response::{ResponseFormat, SEC_FETCH_DEST},
+    response::{RequestHeaders, ResponseFormat},
     worker::WorkerState,
 };
 use crate::config::ReturnTo;
@@ -36,24 +36,33 @@ pub(crate) struct RequestInfo {
 
 impl RequestInfo {
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        let headers = request.headers();
-        let format = ResponseFormat::of(headers);
-        let destination = headers.get(SEC_FETCH_DEST);
-        let is_get = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        Self::new(request, request.app_data::<WorkerState>().cloned(), &RequestHeaders::of(request.headers()))
+    }
+
+    /// Captures what the response to a request of this worker depends on. The second value says whether it has cookies.
+    pub(super) fn captured(request: &HttpRequest, worker: WorkerState) -> (Self, bool) {
+        let headers = RequestHeaders::of(request.headers());
+        (Self::new(request, Some(worker), &headers), headers.has_cookies)
+    }
+
+    fn new(request: &HttpRequest, worker: Option<WorkerState>, headers: &RequestHeaders<'_>) -> Self {
+        let format = headers.format();
+        let (method, destination) = (request.method(), headers.sec_fetch_dest);
+        let is_get = *method == Method::GET || *method == Method::HEAD;
         Self {
-            worker: request.app_data::<WorkerState>().cloned(),
+            worker,
             target: (format == ResponseFormat::Navigation && is_get).then(|| request.uri().clone()),
             page: match format {
-                ResponseFormat::Htmx => headers.get("hx-current-url").cloned(),
-                ResponseFormat::Navigation if !is_get => headers.get(header::REFERER).cloned(),
+                ResponseFormat::Htmx => headers.hx_current_url.cloned(),
+                ResponseFormat::Navigation if !is_get => headers.referer.cloned(),
                 _ => None,
             },
-            is_safe: request.method().is_safe(),
+            is_safe: method.is_safe(),
             format,
-            is_framed: *request.method() == Method::GET
+            is_framed: *method == Method::GET
                 && destination.is_some_and(|destination| destination == "iframe" || destination == "frame"),
             is_in_window: destination.is_none_or(|destination| destination == "document"),
-            accept_language: headers.get(header::ACCEPT_LANGUAGE).cloned(),
+            accept_language: headers.accept_language.cloned(),
         }
     }
 

@@ -92,11 +92,67 @@ pub(super) fn retry_after(after: Duration) -> (HeaderName, HeaderValue) {
     (header::RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)))
 }
 
-const HX_REQUEST: HeaderName = HeaderName::from_static("hx-request");
 /// Where htmx sends the browser, in a response that is no redirect (htmx documentation "HX-Redirect Response Header").
 pub(super) const HX_REDIRECT: HeaderName = HeaderName::from_static("hx-redirect");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 pub(super) const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+
+/// The headers of a request that its response depends on.
+#[derive(Debug, Default)]
+pub(super) struct RequestHeaders<'a> {
+    hx_request: Option<&'a HeaderValue>,
+    pub(super) hx_current_url: Option<&'a HeaderValue>,
+    sec_fetch_mode: Option<&'a HeaderValue>,
+    pub(super) sec_fetch_dest: Option<&'a HeaderValue>,
+    accept: Option<&'a HeaderValue>,
+    pub(super) accept_language: Option<&'a HeaderValue>,
+    pub(super) referer: Option<&'a HeaderValue>,
+    pub(super) has_cookies: bool,
+}
+
+impl<'a> RequestHeaders<'a> {
+    /// Finds them in one pass: the middleware does it for each request, and a look-up of each costs a hash.
+    pub(super) fn of(headers: &'a HeaderMap) -> Self {
+        let mut found = Self::default();
+        for (name, value) in headers {
+            let header = match name.as_str() {
+                "hx-request" => &mut found.hx_request,
+                "hx-current-url" => &mut found.hx_current_url,
+                "sec-fetch-mode" => &mut found.sec_fetch_mode,
+                "sec-fetch-dest" => &mut found.sec_fetch_dest,
+                "accept" => &mut found.accept,
+                "accept-language" => &mut found.accept_language,
+                "referer" => &mut found.referer,
+                "cookie" => {
+                    found.has_cookies = true;
+                    continue;
+                }
+                _ => continue,
+            };
+            // Of several values the first counts.
+            header.get_or_insert(value);
+        }
+        found
+    }
+
+    /// Reads fetch metadata first (browsers send it, scripts cannot forge it), then `Accept`. The method is irrelevant:
+    /// a user who sends a form sees the response in a window, too.
+    pub(super) fn format(&self) -> ResponseFormat {
+        let text = |value: Option<&'a HeaderValue>| value.and_then(|value| value.to_str().ok());
+        if text(self.hx_request) == Some("true") {
+            return ResponseFormat::Htmx;
+        }
+        match (text(self.sec_fetch_mode), text(self.sec_fetch_dest)) {
+            (Some("navigate"), None | Some("document" | "iframe" | "frame" | "embed" | "object")) => {
+                ResponseFormat::Navigation
+            }
+            (Some(_), _) => ResponseFormat::Json,
+            (None, _) if text(self.accept).is_some_and(|accept| accept.contains("text/html")) => {
+                ResponseFormat::Navigation
+            }
+            (None, _) => ResponseFormat::Json,
+        }
+    }
+}
 
 /// What kind of response the client of a request can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,23 +166,9 @@ pub(crate) enum ResponseFormat {
 }
 
 impl ResponseFormat {
-    /// Reads fetch metadata first (browsers send it, scripts cannot forge it), then `Accept`. The method is irrelevant:
-    /// a user who sends a form sees the response in a window, too.
+    /// Returns the format for a request with these headers.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let get = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-        if get(HX_REQUEST) == Some("true") {
-            return Self::Htmx;
-        }
-        match (get(SEC_FETCH_MODE), get(SEC_FETCH_DEST)) {
-            (Some("navigate"), None | Some("document" | "iframe" | "frame" | "embed" | "object")) => {
-                Self::Navigation
-            }
-            (Some(_), _) => Self::Json,
-            (None, _) if get(header::ACCEPT).is_some_and(|accept| accept.contains("text/html")) => {
-                Self::Navigation
-            }
-            (None, _) => Self::Json,
-        }
+        RequestHeaders::of(headers).format()
     }
 }
 

@@ -14,9 +14,9 @@ use actix_web::{
     http::{Method, header},
 };
 use futures_util::future;
-use tokio::sync::OnceCell;
 
 use super::{
+    look_up::LookUp,
     require::RequireLogin,
     session::{
         BrowserLogin, CookieContents, CurrentLogin, LoginCookie, OpenedLogin, Slot, app_session,
@@ -224,16 +224,6 @@ impl WorkerState {
         self.opened_login(request).filter(|login| login.contents.frame.is_some())
     }
 
-    /// Asks the store for a login. Opening a stream of server-sent events is no use of it: a browser reconnects by itself.
-    async fn find_login(&self, login: &OpenedLogin, request: &HttpRequest) -> Result<FoundLogin, StoreError> {
-        let found = if is_event_stream(request) {
-            self.grants().find_login_without_use(&login.id).await?
-        } else {
-            self.grants().find_login(&login.id).await?
-        };
-        if login.contents.frame.is_some() { self.grants().of_canvas(found).await } else { Ok(found) }
-    }
-
     /// Returns whether a login of the browser may be valid: not if each that it sent is known to have ended. A cookie that
     /// does not open may be that of a login which another process knows.
     pub(crate) async fn may_have_login(&self, request: &HttpRequest) -> bool {
@@ -276,7 +266,7 @@ impl WorkerState {
     /// has ended or expired.
     pub(crate) fn ended_login(&self, request: &HttpRequest) -> Option<CookieContents> {
         let CachedLogin(login) = CachedLogin::of(self, request)?;
-        matches!(login.found.get(), Some(Ok(FoundLogin::Over))).then(|| login.opened.contents.clone())
+        matches!(login.found.result(), Some(Ok(FoundLogin::Over))).then(|| login.opened.contents.clone())
     }
 
     /// Returns why this request has no login: the reason of Salesforce, if that has just ended it.
@@ -284,8 +274,8 @@ impl WorkerState {
     /// [`login`](Self::login) was called before.
     pub(crate) fn why_logged_out(&self, request: &HttpRequest) -> Error {
         let login = CachedLogin::of(self, request);
-        match login.as_ref().and_then(|CachedLogin(login)| login.found.get()) {
-            Some(Ok(FoundLogin::Refused(error))) => Error::LoginRefused(Arc::clone(error)),
+        match login.and_then(|CachedLogin(login)| login.found.result()) {
+            Some(Ok(FoundLogin::Refused(error))) => Error::LoginRefused(error),
             _ => Error::LoginRequired,
         }
     }
@@ -296,17 +286,22 @@ impl WorkerState {
     /// # Errors
     /// The store is down.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
-        let Some(CachedLogin(login)) = CachedLogin::of(self, request) else { return Ok(None) };
-        let load = async || match self.find_login(&login.opened, request).await {
-            Ok(found) => Ok(Ok(found)),
-            Err(StoreError::Unavailable(source)) => Ok(Err(Outage(source.into()))),
-            Err(error) => Err(error),
-        };
-        match login.found.get_or_try_init(load).await? {
-            Ok(found) => Ok(found.clone().valid()),
-            Err(outage) => Err(StoreError::Unavailable(outage.clone().into()).into()),
+        let Some(login) = CachedLogin::of(self, request) else { return Ok(None) };
+        match login.start(self, request) {
+            Some(found) => grant(found),
+            None => grant(login.0.found.wait().await),
         }
     }
+
+    /// As [`login`](Self::login), if the store responds at once.
+    pub(crate) fn login_now(&self, request: &HttpRequest) -> Option<Result<Option<GrantHandle>>> {
+        let Some(login) = CachedLogin::of(self, request) else { return Some(Ok(None)) };
+        login.start(self, request).map(grant)
+    }
+}
+
+fn grant(found: Result<FoundLogin, Failure>) -> Result<Option<GrantHandle>> {
+    Ok(found.map_err(StoreError::from)?.valid())
 }
 
 /// Returns whether a browser opens a stream of server-sent events (HTML Standard, section 9.2.4).
@@ -325,7 +320,7 @@ struct CachedLogin(Rc<Login>);
 struct Login {
     salesforce: Salesforce,
     opened: Rc<OpenedLogin>,
-    found: OnceCell<Result<FoundLogin, Outage>>,
+    found: LookUp<Result<FoundLogin, Failure>>,
 }
 
 impl CachedLogin {
@@ -337,13 +332,65 @@ impl CachedLogin {
         }
         let opened = worker.opened_cookie(request).or_else(|| worker.canvas_login(request))?;
         let salesforce = worker.salesforce().clone();
-        let login = Self(Rc::new(Login { salesforce, opened, found: OnceCell::new() }));
+        let login = Self(Rc::new(Login { salesforce, opened, found: LookUp::new() }));
         request.extensions_mut().insert(login.clone());
         Some(login)
     }
+
+    /// Asks the store for the login, unless an extractor of this request has done so. Returns its response if it is there.
+    fn start(&self, worker: &WorkerState, request: &HttpRequest) -> Option<Result<FoundLogin, Failure>> {
+        self.0.found.start(|| {
+            let (grants, opened) = (Arc::clone(worker.grants()), Rc::clone(&self.0.opened));
+            // A browser reconnects to a stream by itself, so that opening one is no use of the login.
+            let is_use = !is_event_stream(request);
+            Box::pin(async move { find(&grants, &opened, is_use).await.map_err(Failure::from) })
+        })
+    }
 }
 
-/// The store was down when the login was looked up.
+/// Asks the store for a login.
+async fn find(
+    grants: &Arc<GrantManager>,
+    login: &OpenedLogin,
+    is_use: bool,
+) -> Result<FoundLogin, StoreError> {
+    let found = if is_use {
+        grants.find_login(&login.id).await?
+    } else {
+        grants.find_login_without_use(&login.id).await?
+    };
+    if login.contents.frame.is_none() {
+        return Ok(found);
+    }
+    // A future that is rarely needed would make each look-up larger.
+    Box::pin(grants.of_canvas(found)).await
+}
+
+/// Why looking a login up failed, for all extractors of a request.
+#[derive(Debug, Clone)]
+enum Failure {
+    Outage(Cause),
+    Other(Cause),
+}
+
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
-struct Outage(Arc<dyn std::error::Error + Send + Sync>);
+struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(source) => Self::Outage(Cause(source.into())),
+            error => Self::Other(Cause(Arc::new(error))),
+        }
+    }
+}
+
+impl From<Failure> for StoreError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Outage(cause) => Self::Unavailable(cause.into()),
+            Failure::Other(cause) => Self::Corrupt(cause.into()),
+        }
+    }
+}

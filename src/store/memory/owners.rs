@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
     super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed},
-    State,
+    State, StoredLogin,
 };
 
 impl State {
@@ -21,9 +21,9 @@ impl State {
 
     /// Returns until when logins need a grant; 1970 if none does.
     pub(super) fn needed_by_logins(&self, grant: &GrantKey, now: SystemTime) -> SystemTime {
-        let logins = self.grants.get(grant).map(|granted| granted.logins.as_slice()).unwrap_or_default();
+        let logins = self.grants.get(grant).map(|grant| grant.logins.as_slice()).unwrap_or_default();
         let live = logins.iter().filter_map(|login| self.login(login, now));
-        live.map(|login| login.expires_at).max().unwrap_or(UNIX_EPOCH)
+        live.map(StoredLogin::expires_at).max().unwrap_or(UNIX_EPOCH)
     }
 
     pub(super) fn connect(
@@ -83,15 +83,16 @@ impl State {
     /// owners, and no earlier than it is kept unused.
     fn release(&mut self, grant: &GrantKey, keep_unused: Duration, now: SystemTime) -> Option<GrantRecord> {
         let stored = self.grant(grant, now).filter(|_| !keep_unused.is_zero());
-        let kept = stored.and_then(|granted| granted.record.updated_at.checked_add(keep_unused));
+        let kept = stored.and_then(|grant| grant.updated_at().checked_add(keep_unused));
         let needed = self.needed_by_owners(grant, now).max(self.needed_by_logins(grant, now));
         let until = needed.max(kept.unwrap_or(UNIX_EPOCH));
         if until > now {
-            if let Some(granted) = self.grants.get_mut(grant) {
-                granted.record.expires_at = until;
+            if let Some(grant) = self.grants.get_mut(grant) {
+                grant.set_expiry(until);
             }
             return None;
         }
-        self.grants.remove(grant).map(|granted| granted.record).filter(|record| record.expires_at > now)
+        let deleted = self.grants.remove(grant).filter(|deleted| deleted.expires_at() > now);
+        deleted.map(|deleted| deleted.record(*grant))
     }
 }

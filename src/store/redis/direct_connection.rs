@@ -9,13 +9,11 @@
 //! needs no timer. Used for a server without TLS; the client's connection serves the other addresses.
 
 use std::{
-    collections::VecDeque,
     io::{self, ErrorKind},
     mem,
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use futures_util::future::{poll_fn, select_ok};
@@ -27,7 +25,8 @@ use tokio::{
 };
 
 use super::{
-    resp::{self, InvalidReply, Scan},
+    exchanges::{Caller, Expects, Reply, State, end},
+    resp::{self, InvalidReply},
     set_up::set_up,
 };
 use crate::{base::lock::lock, store::runtime::CALL_TIMEOUT};
@@ -44,36 +43,6 @@ pub(super) struct DirectConnection {
 
 /// Ends the task of the connection when it is dropped.
 struct Handle(Arc<Mutex<State>>);
-
-#[derive(Default)]
-struct State {
-    /// Commands that are not written yet.
-    unsent: Vec<u8>,
-    /// In the order of their commands. Those that have their reply are in front.
-    exchanges: VecDeque<Exchange>,
-    /// The number of the exchange in front.
-    first: u64,
-    /// How many exchanges have their reply.
-    replied: usize,
-    /// How far the reply to the next one was looked at, if a part of it has arrived.
-    scan: Option<Scan>,
-    /// The task, if it waits.
-    task: Option<Waker>,
-    /// Why the connection has ended.
-    ended: Option<ErrorKind>,
-}
-
-enum Exchange {
-    Waiting {
-        since: Instant,
-        /// The number of values that the commands return.
-        replies: usize,
-        /// `None` if the caller was dropped. The reply still comes.
-        caller: Option<Waker>,
-    },
-    Replied(Vec<u8>),
-    Taken,
-}
 
 impl DirectConnection {
     /// Connects to `host`, and starts the task of the connection on the runtime of the caller.
@@ -92,17 +61,18 @@ impl DirectConnection {
         Ok(Self { handle: Arc::new(Handle(state)), database: settings.db() })
     }
 
-    /// Sends commands that return `replies` values, and returns the bytes of these. `now` is this moment.
+    /// Sends commands, and returns their reply. `now` is this moment.
     ///
     /// # Errors
     /// The connection is lost, or has ended because a reply took longer than [`CALL_TIMEOUT`].
-    pub(super) async fn send(&self, commands: &[u8], replies: usize, now: Instant) -> io::Result<Vec<u8>> {
-        let mut caller = Caller { state: &self.handle.0, number: None };
-        poll_fn(|context| caller.poll(commands, replies, now, context)).await
+    pub(super) async fn send(&self, commands: &[u8], expects: Expects, now: Instant) -> io::Result<Reply> {
+        let mut caller = Caller::new(&self.handle.0);
+        poll_fn(|context| caller.poll(commands, &expects, now, context)).await
     }
 
     async fn values(&self, commands: Vec<u8>, replies: usize) -> RedisResult<Vec<Value>> {
-        let bytes = self.send(&commands, replies, Instant::now()).await?;
+        let reply = self.send(&commands, Expects::Values(replies), Instant::now()).await?;
+        let Reply::Bytes(bytes) = reply else { return Err(io::Error::from(InvalidReply::Form).into()) };
         let mut rest = bytes.as_slice();
         let mut values = Vec::with_capacity(replies);
         while let Some(length) = resp::length(rest, 1).map_err(io::Error::from)?.filter(|length| *length > 0)
@@ -143,141 +113,6 @@ impl ConnectionLike for DirectConnection {
 impl Drop for Handle {
     fn drop(&mut self) {
         end(&self.0, ErrorKind::NotConnected);
-    }
-}
-
-/// Ends the connection: wakes its task, and all callers that wait.
-fn end(state: &Mutex<State>, why: ErrorKind) {
-    let wakers: Vec<_> = {
-        let mut state = lock(state);
-        state.ended.get_or_insert(why);
-        let State { exchanges, task, .. } = &mut *state;
-        let callers = exchanges.iter_mut().filter_map(|exchange| match exchange {
-            Exchange::Waiting { caller, .. } => caller.take(),
-            Exchange::Replied(_) | Exchange::Taken => None,
-        });
-        callers.chain(task.take()).collect()
-    };
-    wakers.into_iter().for_each(Waker::wake);
-}
-
-/// One exchange, as its caller sees it.
-struct Caller<'a> {
-    state: &'a Mutex<State>,
-    /// The number of the exchange, once it has begun.
-    number: Option<u64>,
-}
-
-impl Caller<'_> {
-    fn poll(
-        &mut self,
-        commands: &[u8],
-        replies: usize,
-        since: Instant,
-        context: &Context<'_>,
-    ) -> Poll<io::Result<Vec<u8>>> {
-        let mut state = lock(self.state);
-        let Some(number) = self.number else {
-            if let Some(why) = state.ended {
-                return Poll::Ready(Err(why.into()));
-            }
-            self.number = Some(state.first + state.exchanges.len() as u64);
-            state.unsent.extend_from_slice(commands);
-            let caller = Some(context.waker().clone());
-            state.exchanges.push_back(Exchange::Waiting { since, replies, caller });
-            let task = state.task.take();
-            drop(state);
-            if let Some(task) = task {
-                task.wake();
-            }
-            return Poll::Pending;
-        };
-        let ended = state.ended;
-        match state.exchange(number) {
-            Some(Exchange::Waiting { caller, .. }) => {
-                if let Some(why) = ended {
-                    return Poll::Ready(Err(why.into()));
-                }
-                if !caller.as_ref().is_some_and(|caller| caller.will_wake(context.waker())) {
-                    *caller = Some(context.waker().clone());
-                }
-                Poll::Pending
-            }
-            Some(exchange @ Exchange::Replied(_)) => {
-                let reply = mem::replace(exchange, Exchange::Taken);
-                state.remove_taken();
-                self.number = None;
-                match reply {
-                    Exchange::Replied(reply) => Poll::Ready(Ok(reply)),
-                    Exchange::Waiting { .. } | Exchange::Taken => Poll::Ready(Err(ErrorKind::Other.into())),
-                }
-            }
-            Some(Exchange::Taken) | None => Poll::Ready(Err(ErrorKind::Other.into())),
-        }
-    }
-}
-
-impl Drop for Caller<'_> {
-    fn drop(&mut self) {
-        let Some(number) = self.number else { return };
-        let mut state = lock(self.state);
-        match state.exchange(number) {
-            Some(Exchange::Waiting { caller, .. }) => *caller = None,
-            Some(exchange) => *exchange = Exchange::Taken,
-            None => {}
-        }
-        state.remove_taken();
-    }
-}
-
-impl State {
-    fn exchange(&mut self, number: u64) -> Option<&mut Exchange> {
-        let index = number.checked_sub(self.first)?;
-        self.exchanges.get_mut(usize::try_from(index).ok()?)
-    }
-
-    fn remove_taken(&mut self) {
-        while let Some(Exchange::Taken) = self.exchanges.front() {
-            self.exchanges.pop_front();
-            self.first += 1;
-            self.replied -= 1;
-        }
-    }
-
-    /// Returns how long the oldest command has waited.
-    fn waited(&self) -> Option<Duration> {
-        match self.exchanges.get(self.replied)? {
-            Exchange::Waiting { since, .. } => Some(since.elapsed()),
-            Exchange::Replied(_) | Exchange::Taken => None,
-        }
-    }
-
-    /// Hands out the replies at the start of `received`, and returns their length. What is after them is at the start of
-    /// the next `received`.
-    fn deliver(&mut self, received: &[u8], wakers: &mut Vec<Waker>) -> io::Result<usize> {
-        let mut delivered = 0;
-        while let Some(rest) = received.get(delivered..).filter(|rest| !rest.is_empty()) {
-            let Some(exchange) = self.exchanges.get_mut(self.replied) else {
-                return Err(InvalidReply::Form.into());
-            };
-            let Exchange::Waiting { replies, caller, .. } = exchange else {
-                return Err(InvalidReply::Form.into());
-            };
-            let scan = self.scan.get_or_insert_with(|| Scan::new(*replies));
-            let Some(length) = scan.resume(rest)? else { break };
-            self.scan = None;
-            *exchange = match caller.take() {
-                Some(caller) => {
-                    wakers.push(caller);
-                    Exchange::Replied(rest.get(..length).unwrap_or(rest).to_vec())
-                }
-                None => Exchange::Taken,
-            };
-            self.replied += 1;
-            delivered += length;
-        }
-        self.remove_taken();
-        Ok(delivered)
     }
 }
 
@@ -409,27 +244,5 @@ impl Future for Task {
 impl Drop for Task {
     fn drop(&mut self) {
         end(&self.state, ErrorKind::NotConnected);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Otherwise a long reply would cost the square of its length, while all callers wait.
-    #[tokio::test]
-    async fn a_reply_that_arrives_in_pieces_is_looked_at_once() {
-        let mut state = State::default();
-        let since = Instant::now();
-        state.exchanges.push_back(Exchange::Waiting {
-            since,
-            replies: 2,
-            caller: Some(Waker::noop().clone()),
-        });
-        let mut deliver = |received: &str| state.deliver(received.as_bytes(), &mut Vec::new()).unwrap();
-        assert_eq!(deliver("*2\r\n:1\r\n:"), 0);
-        // What was looked at is no reply any more.
-        assert_eq!(deliver("........:2\r\n+a long l"), 0);
-        assert_eq!(deliver("............+a long line\r\n"), 26);
     }
 }

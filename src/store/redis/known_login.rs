@@ -4,7 +4,7 @@
 //! three fields: the login's grant, which is there as long as the login is, and the version and the age of the grant's
 //! tokens. A logout, a refresh and another login of the user change one of them, in each process that shares the Redis.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use redis::{Pipeline, RedisResult, Value, aio::ConnectionLike as _};
 use tokio::time::Instant;
@@ -17,6 +17,7 @@ use super::{
     connection::Connection,
     connection_manager::Idempotency,
     direct_connection::DirectConnection,
+    exchanges::{Expects, Reply},
     key_names,
     servers::RawConnection,
 };
@@ -67,14 +68,15 @@ impl KnownLogin {
         now: Instant,
     ) -> io::Result<bool> {
         let Question { bytes, reply, values, .. } = &self.question;
-        Ok(connection.send(bytes, values.len(), now).await? == *reply)
+        let expects = Expects::Bytes(values.len(), Arc::clone(reply));
+        Ok(connection.send(bytes, expects, now).await? == Reply::Expected)
     }
 }
 
 /// The commands, and what they return if nothing has changed: as bytes, and as the Redis client takes and returns them.
 struct Question {
     bytes: Vec<u8>,
-    reply: Vec<u8>,
+    reply: Arc<[u8]>,
     commands: Pipeline,
     values: [Value; 2],
 }
@@ -87,7 +89,7 @@ impl Question {
         commands.cmd("HGET").arg(key_names::login(prefix, &hex(key.as_bytes()))).arg("grant");
         commands.cmd("HMGET").arg(key_names::grant(prefix, &name)).arg("version").arg("updated");
         let [a, b, c] = [&name, &version, &updated].map(|text| format!("${}\r\n{text}\r\n", text.len()));
-        let reply = format!("{a}*2\r\n{b}{c}").into_bytes();
+        let reply = format!("{a}*2\r\n{b}{c}").into_bytes().into();
         let [name, version, updated] =
             [name, version, updated].map(|text| Value::BulkString(text.into_bytes()));
         let values = [name, Value::Array(vec![version, updated])];

@@ -18,6 +18,7 @@ mod address;
 mod connection;
 mod connection_manager;
 mod direct_connection;
+mod exchanges;
 mod key_names;
 mod known_login;
 mod login_cache;

@@ -224,9 +224,6 @@ const MAX_JSON_BYTES: usize = 2_800;
 /// did.
 pub(crate) fn drop_if_too_large(request: &HttpRequest) {
     let session = request.get_session();
-    if session.status() == SessionStatus::Unchanged {
-        return;
-    }
     let bytes = serde_json::to_vec(&*session.entries()).map_or(0, |json| json.len());
     // All sessions of a browser together have the room of one, because they share a header line.
     let others = request.extensions().get::<OtherSessions>().map_or(0, |others| others.0);
@@ -265,6 +262,11 @@ pub(crate) fn finish_resealing(request: &HttpRequest) {
     {
         let _ = session.insert(key, value);
     }
+}
+
+/// Returns whether handlers have changed the session.
+pub(crate) fn is_changed(request: &HttpRequest) -> bool {
+    request.get_session().status() != SessionStatus::Unchanged
 }
 
 /// Returns whether the response will bring the session's cookie.

@@ -54,9 +54,12 @@ pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
                 forbid_shared_caching(response.headers_mut());
             }
         }
+    }
+    let is_changed = app_session::is_changed(&request);
+    if is_changed && embedded {
         app_session::drop_if_too_large(&request);
     }
-    let brings_cookie = app_session::brings_cookie(&request);
+    let brings_cookie = is_changed && app_session::brings_cookie(&request);
     if brings_cookie && embedded {
         forbid_shared_caching(response.headers_mut());
     } else if brings_cookie || NoStore::is_marked(&request) {
