@@ -13,7 +13,7 @@ async function login() {
     useVerifier: true,
   });
   const code = await codeFor(oauth2.getAuthorizationUrl({ scope: 'api id refresh_token', state: 'x' }));
-  const conn = new jsforce.Connection({ oauth2, instanceUrl: org.instance_url, version: '66.0' });
+  const conn = new jsforce.Connection({ oauth2, instanceUrl: org.instance_url });
   assert.match((await conn.authorize(code)).id, /^005/);
   return conn;
 }
@@ -85,13 +85,29 @@ async function main() {
   assert.ok((await conn.query('SELECT Industry, COUNT(Id) n FROM Account GROUP BY Industry')).records.length > 1);
   await assert.rejects(conn.query('SELECT Nope FROM Account'), (error) => error.errorCode === 'INVALID_FIELD');
   // jsforce has no class for it, but its request takes every resource.
-  const together = await conn.requestPost('/services/data/v66.0/composite', {
+  const base = `/services/data/v${conn.version}`;
+  const together = await conn.requestPost(`${base}/composite`, {
     compositeRequest: [
-      { method: 'POST', url: '/services/data/v66.0/sobjects/Account', referenceId: 'new', body: { Name: 'together' } },
-      { method: 'GET', url: '/services/data/v66.0/sobjects/Account/@{new.id}', referenceId: 'read' },
+      { method: 'POST', url: `${base}/sobjects/Account`, referenceId: 'new', body: { Name: 'together' } },
+      { method: 'GET', url: `${base}/sobjects/Account/@{new.id}`, referenceId: 'read' },
     ],
   });
   assert.deepEqual(together.compositeResponse.map((part) => part.httpStatusCode), [201, 200]);
+
+  // The quick action and the approval process are those of `declared.json`.
+  const classes = await conn.tooling.query('SELECT Name FROM ApexClass');
+  assert.equal(classes.records[0].Name, 'Ship');
+  assert.equal((await conn.tooling.sobject('ApexClass').describe()).name, 'ApexClass');
+  const [account] = await accounts.find({}, 'Id').limit(1);
+  const action = accounts.quickAction('NewContact');
+  assert.equal((await action.defaultValues(account.Id)).AccountId, account.Id);
+  const contact = await action.execute(account.Id, { LastName: 'By jsforce' });
+  assert.ok(contact.success && (await conn.sobject('Contact').retrieve(contact.id ?? contact.ids[0])).AccountId === account.Id);
+  const { approval } = conn.process;
+  assert.equal((await approval.list()).Account[0].name, 'Big_accounts');
+  const submitted = await approval.submit(account.Id, 'please');
+  assert.equal(submitted.instanceStatus, 'Pending');
+  assert.equal((await approval.approve(submitted.newWorkitemIds[0], 'yes')).instanceStatus, 'Approved');
 
   const patience = { pollTimeout: 20000, pollInterval: 100 };
   const loaded = await conn.bulk2.loadAndWaitForResults({

@@ -50,7 +50,7 @@ for _ in range(2):
     assert renewed["refresh_token"] != tokens["refresh_token"]
     tokens = tokens | renewed
 
-sf = Salesforce(instance_url=tokens["instance_url"], session_id=tokens["access_token"], session=session, version="66.0")
+sf = Salesforce(instance_url=tokens["instance_url"], session_id=tokens["access_token"], session=session)
 assert len(sf.query_all("SELECT Id, Name FROM Account")["records"]) == 3000
 assert sum(1 for _ in sf.query_all_iter("SELECT Id FROM Account")) == 3000
 
@@ -89,7 +89,7 @@ assert all(item["success"] for item in sf.restful("composite/sobjects", method="
 read = sf.restful("composite/sobjects/Account", params={"ids": ",".join(ids), "fields": "Name"})
 assert [item["Name"] for item in read] == ["c", "c"]
 assert all(item["success"] for item in sf.restful("composite/sobjects", method="DELETE", params={"ids": ",".join(ids)}))
-path = "/services/data/v66.0/sobjects/Account"
+path = f"/services/data/v{sf.sf_version}/sobjects/Account"
 parts = [
     {"method": "POST", "url": path, "referenceId": "new", "body": {"Name": "together"}},
     {"method": "GET", "url": path + "/@{new.id}", "referenceId": "read"},

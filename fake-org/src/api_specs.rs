@@ -26,6 +26,9 @@ fn greeting() -> String {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Data360Spec {
     pub(crate) sql: String,
+    /// The data space that has the rows. Empty: each.
+    #[serde(default)]
+    pub(crate) dataspace: String,
     pub(crate) columns: Vec<Column>,
     pub(crate) rows: Vec<Vec<Value>>,
     /// How often its status is `Running` before there are rows.

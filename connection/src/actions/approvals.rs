@@ -229,8 +229,9 @@ fn outcome(json: &RawValue) -> Result<Result<ApprovalOutcome, FailedAction>, Inv
         instance_id: SalesforceId,
         instance_status: String,
         /// The guide's example and its table write the name differently.
-        #[serde(alias = "newWorkItemIds")]
+        #[serde(alias = "newWorkItemIds", deserialize_with = "crate::request::decode::present")]
         new_workitem_ids: Option<Vec<SalesforceId>>,
+        #[serde(deserialize_with = "crate::request::decode::present")]
         actor_ids: Option<Vec<SalesforceId>>,
     }
     let success: Success<'_> = decode::json(json.get().as_bytes())?;

@@ -1,6 +1,7 @@
 //! [`ActionDescription`]: the inputs and outputs of an invocable action.
 
 use serde::Deserialize;
+use serde_json::Value;
 
 /// One action in the list of a kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -54,6 +55,41 @@ pub struct InputParameter {
     /// The display name.
     #[serde(default)]
     pub label: Option<String>,
+}
+
+impl InputParameter {
+    /// Returns whether the parameter can be this value: `false` only for what no value of its type looks like.
+    ///
+    /// Which texts Salesforce converts is unverified, so that the text of a number is one here. A type that this crate does
+    /// not know takes anything.
+    pub(super) fn takes(&self, value: &Value) -> bool {
+        match (value, self.max_occurs) {
+            (Value::Array(_), Some(1)) => false,
+            (Value::Array(values), limit) => {
+                limit.is_none_or(|limit| u32::try_from(values.len()).is_ok_and(|count| count <= limit))
+                    && values.iter().all(|value| self.takes_one(value))
+            }
+            (value, _) => self.takes_one(value),
+        }
+    }
+
+    fn takes_one(&self, value: &Value) -> bool {
+        match self.kind.to_ascii_uppercase().as_str() {
+            _ if value.is_null() => true,
+            "STRING" | "TEXTAREA" | "PICKLIST" | "MULTIPICKLIST" | "DATE" | "DATETIME" | "ID"
+            | "REFERENCE" => !value.is_array() && !value.is_object(),
+            "BOOLEAN" => {
+                let is_text =
+                    |text: &str| ["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+                value.is_boolean() || value.as_str().is_some_and(is_text)
+            }
+            "NUMBER" | "CURRENCY" | "DOUBLE" | "INTEGER" | "LONG" => {
+                value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
+            }
+            "SOBJECT" => value.is_object() || value.is_string(),
+            _ => true,
+        }
+    }
 }
 
 /// A value that an action returns.

@@ -61,6 +61,17 @@ pub enum InvalidActionInput {
         /// The name in the input.
         name: String,
     },
+    /// The value is of another type than the parameter, or a list where it takes one value.
+    #[error("`{name}` in input {index} is not a value that the action takes there (type {expected})")]
+    #[non_exhaustive]
+    Type {
+        /// The position of the input, from 0.
+        index: usize,
+        /// The parameter.
+        name: String,
+        /// The type of the parameter, as Salesforce names it.
+        expected: String,
+    },
     /// An input that serializes to something other than a JSON object.
     #[error("input {index} of the action is not a struct or a map")]
     #[non_exhaustive]
@@ -135,16 +146,48 @@ impl Connection {
     }
 
     /// Returns an invocable method of an Apex class, by the name of the class: `Ship`, or `acme__Ship` of a package.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// #[derive(serde::Deserialize)]
+    /// struct Shipped { tracking: String }
+    ///
+    /// let order = serde_json::json!({ "order": "A-17" });
+    /// let shipped: Shipped = sf.apex_action("Ship").run(&order).await?.values()?;
+    /// # assert_eq!(shipped.tracking, "1Z");
+    /// # Ok(()) });
+    /// ```
     pub fn apex_action(&self, name: impl Into<String>) -> InvocableAction {
         self.action(ActionKind::Apex, name)
     }
 
     /// Returns an action of Salesforce, for example `emailSimple`.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let mail = serde_json::json!({
+    ///     "emailAddresses": "ada@example.com", "emailSubject": "Shipped", "emailBody": "Your order is on its way.",
+    /// });
+    /// sf.standard_action("emailSimple").run(&mail).await?;
+    /// # Ok(()) });
+    /// ```
     pub fn standard_action(&self, name: impl Into<String>) -> InvocableAction {
         self.action(ActionKind::Standard, name)
     }
 
     /// Returns the actions of a kind that the user may run.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// use salesforce_connection::actions::ActionKind;
+    ///
+    /// let flows = sf.actions(&ActionKind::Flow).await?;
+    /// assert_eq!(flows[0].name, "Discount");
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
@@ -201,7 +244,9 @@ impl InvocableAction {
         }
     }
 
-    /// Runs the action for several inputs in one request, and returns one result for each, in their order.
+    /// Runs the action for several inputs in one request, and returns one result for each.
+    ///
+    /// The results come in Salesforce's order: that of the inputs, as in the guide's examples (unverified).
     ///
     /// A failed input does not undo the others, unless the action itself does so.
     ///
@@ -256,6 +301,15 @@ impl InvocableAction {
             let required = description.inputs.iter().filter(|input| input.required);
             if let Some(missing) = required.map(|input| &input.name).find(|name| is_missing(name)) {
                 return Err(InvalidActionInput::Missing { index, name: missing.clone() });
+            }
+            let given =
+                description.inputs.iter().filter_map(|input| Some((input, members.get(&input.name)?)));
+            if let Some((input, _)) = given.into_iter().find(|(input, value)| !input.takes(value)) {
+                return Err(InvalidActionInput::Type {
+                    index,
+                    name: input.name.clone(),
+                    expected: input.kind.clone(),
+                });
             }
         }
         Ok(())

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::{ActionSummary, FailedAction, action_segment};
 use crate::{
     connection::Connection,
-    error::Result,
+    error::{InvalidResponse, Result},
     id::SalesforceId,
     records::SObjectHandle,
     request::{decode, path::ResourcePath, send::ApiRequest},
@@ -38,11 +38,29 @@ pub struct QuickActionResult {
 
 impl Connection {
     /// Returns a global quick action, for example `LogACall`.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let lead = serde_json::json!({ "LastName": "Lovelace", "Company": "Acme" });
+    /// let done = sf.quick_action("NewLead").run(None, &lead).await?;
+    /// assert_eq!(done.ids.len(), 1);
+    /// # Ok(()) });
+    /// ```
     pub fn quick_action(&self, name: impl Into<String>) -> QuickAction {
         QuickAction { connection: self.clone(), object: None, name: name.into() }
     }
 
     /// Returns the global quick actions.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// for action in sf.quick_actions().await? {
+    ///     println!("{}: {}", action.name, action.label);
+    /// }
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
@@ -73,6 +91,14 @@ impl SObjectHandle {
     }
 
     /// Returns the quick actions of this object, global ones included.
+    ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let actions = sf.sobject("Account").quick_actions().await?;
+    /// assert!(actions.iter().any(|action| action.name == "NewContact"));
+    /// # Ok(()) });
+    /// ```
     ///
     /// # Errors
     /// As [`RawRequest::send`](crate::request::raw::RawRequest::send).
@@ -108,7 +134,8 @@ impl QuickAction {
     ///
     /// # Errors
     /// - [`Error::Api`](crate::Error::Api) with Salesforce's reasons if the action failed
-    /// - [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action
+    /// - without a context, [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such action; with one,
+    ///   [`Error::Api`](crate::Error::Api) with status 404 if there is no such action or record
     /// - otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send)
     pub async fn run<T: Serialize + ?Sized>(
         &self,
@@ -126,7 +153,11 @@ impl QuickAction {
         let body = decode::body(&Body { context_id, record })?;
         let request = ApiRequest::new(Method::POST, self.path("")?).json(body).no_retry();
         let response = self.connection.send(request).await;
-        let response = response.map_err(|error| error.or_unknown("quick action", &self.name))?;
+        // With a context, the record may be what does not exist.
+        let response = match context {
+            Some(_) => response?,
+            None => response.map_err(|error| error.or_unknown("quick action", &self.name))?,
+        };
         read(decode::json_of(&response)?)
     }
 
@@ -156,7 +187,10 @@ fn read(body: &[u8]) -> Result<QuickActionResult> {
     if !raw.success {
         return Err(FailedAction::read(raw.errors).into());
     }
-    // One of the two, or both with the same record.
+    // One of the two, or both with the same record. Without either, no list would say what the action did.
+    if raw.ids.is_none() && raw.id.is_none() {
+        return Err(InvalidResponse::Unexpected("a quick action that succeeded without an id").into());
+    }
     let mut ids = raw.ids.unwrap_or_default();
     ids.extend(raw.id.filter(|id| !ids.contains(id)));
     Ok(QuickActionResult { ids, created: raw.created, success_message: raw.success_message })

@@ -22,12 +22,10 @@ pub struct AgentMessage {
     pub is_content_safe: Option<bool>,
     /// The id to give feedback under. Empty or `None` if there is nothing to give feedback on.
     pub feedback_id: Option<String>,
-    /// What actions returned, as they return it.
-    #[serde(default)]
-    pub result: Vec<Value>,
-    /// The sources that the text cites, as Salesforce returns them.
-    #[serde(default)]
-    pub cited_references: Vec<Value>,
+    /// What actions returned, as they return it. `None` if Salesforce does not say.
+    pub result: Option<Vec<Value>>,
+    /// The sources that the text cites, as Salesforce returns them. `None` if it does not say.
+    pub cited_references: Option<Vec<Value>>,
     /// Further members.
     #[serde(flatten)]
     pub more: serde_json::Map<String, Value>,

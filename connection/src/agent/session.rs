@@ -98,7 +98,7 @@ impl StartAgentSession {
             bypass_user: self.as_agent_user,
         };
         let path = format!("{BASE}/agents/{}/sessions", self.agent);
-        let request = request(&self.host, Method::POST, &path)?.json(decode::body(&start)?);
+        let request = request(&self.host, Method::POST, &path)?.json(decode::body(&start)?).no_retry();
         let response = send(&self.host, request).await?;
         let started: Started = decode::response(&response)?;
         let is_id = |id: &str| {

@@ -172,7 +172,7 @@ impl Batch {
         if self.subrequests.is_empty() {
             return Ok(BatchResponse { results: Vec::new(), batch: self.identity });
         }
-        let version = self.connection.api_version();
+        let version = self.connection.version_for_request().await?;
         let batch_requests = self.subrequests.iter().map(|parts| SubrequestBody {
             method: parts.method,
             url: format!("v{version}/{}", parts.resource),

@@ -148,8 +148,9 @@ impl Connection {
         if graphs.iter().map(|graph| graph.0.subrequests.len()).sum::<usize>() > MAX_NODES {
             return Err(InvalidRequest::TooManyCalls { limit: MAX_NODES }.into());
         }
+        let version = self.version_for_request().await?;
         let bodies = graphs.iter().map(|graph| {
-            let composite_request = subrequest_bodies(&graph.0, self.api_version())?;
+            let composite_request = subrequest_bodies(&graph.0, version)?;
             Ok(GraphBody { graph_id: graph.0.id()?, composite_request })
         });
         let body = RequestBody { graphs: bodies.collect::<Result<_>>()? };

@@ -150,10 +150,11 @@ impl Composite {
         if self.list.subrequests.is_empty() {
             return Ok(CompositeResponse(Vec::new()));
         }
+        let version = self.connection.version_for_request().await?;
         let body = CompositeBody {
             all_or_none: self.all_or_none,
             collate_subrequests: self.collate,
-            composite_request: subrequest_bodies(&self.list, self.connection.api_version())?,
+            composite_request: subrequest_bodies(&self.list, version)?,
         };
         let idempotent = self.list.subrequests.iter().all(|parts| parts.idempotent);
         let response = post(&self.connection, "composite", &body, idempotent).await?;

@@ -12,15 +12,23 @@ use futures_util::future::BoxFuture;
 use reqwest::{Method, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span, field::Empty};
 use url::Url;
 
 use super::rows::{self, Data360Rows, Pages};
 use crate::{
     connection::Connection,
     error::{Error, InvalidResponse, Result},
-    http::{InvalidApiHost, client::SHORT_TIMEOUT, request::Request},
+    http::{InvalidApiHost, client::SHORT_TIMEOUT, request::Request, response::Response},
     oauth::{InvalidTokenResponse, OAuthError, Scopes},
-    request::{decode, path::ResourcePath, send::ApiRequest},
+    random,
+    request::{
+        decode,
+        path::ResourcePath,
+        retry::{Failure, Idempotency},
+        send::{ApiRequest, failure_of},
+    },
     secret::Secret,
     token::{AccessToken, Generation, TokenError, TokenSource},
     user_ref::UserRef,
@@ -46,6 +54,9 @@ impl Connection {
     /// leave its instance; only the exchanged one goes there. The app needs the scopes `cdp_query_api` and `api`.
     /// [`data360_query`](Self::data360_query) needs none of this. The timeout and all other settings are those of this
     /// connection.
+    ///
+    /// Costs one exchange each time, so create it once for a user and keep it, for example beside what the program keeps of
+    /// the login: a handler that calls this for each request exchanges a token for each.
     ///
     /// ```
     /// use salesforce_connection::Client;
@@ -89,6 +100,7 @@ impl Connection {
         let token = exchange(self, Generation(1)).await.map_err(|error| match error {
             NotExchanged::Token(error) => Error::from(error),
             NotExchanged::Refused(error) => error.into(),
+            NotExchanged::Limit(error) => error,
             NotExchanged::Host(error) => error.into(),
         })?;
         let source = ExchangedSource {
@@ -270,6 +282,8 @@ enum NotExchanged {
     /// The org has no valid token.
     Token(TokenError),
     Refused(OAuthError),
+    /// The org's limits were reached.
+    Limit(Error),
     /// The client may not send the exchanged token to its host.
     Host(InvalidApiHost),
 }
@@ -285,6 +299,7 @@ impl From<NotExchanged> for TokenError {
     fn from(error: NotExchanged) -> Self {
         match error {
             NotExchanged::Token(error) => error,
+            NotExchanged::Limit(error) => Self::unavailable(RETRY_AFTER, error),
             NotExchanged::Refused(error) if error.is_transient() => {
                 Self::unavailable(error.retry_after().unwrap_or(RETRY_AFTER), error)
             }
@@ -301,6 +316,49 @@ struct RawToken {
     token_type: String,
 }
 
+/// Sends an exchange to the org, within its limits, and again after a lost response: a second token does no harm.
+async fn send(org: &Connection, request: Request) -> Result<Response, NotExchanged> {
+    let span = debug_span!(
+        "salesforce.call",
+        user = %org.user(),
+        method = %request.method,
+        resource = TOKEN_PATH,
+        status = Empty,
+        retries = Empty
+    );
+    let retry = org.retry().within(SHORT_TIMEOUT / 2);
+    let began = Instant::now();
+    let in_span = span.clone();
+    let sending = async move {
+        let mut retries = 0;
+        loop {
+            let slot = org.org().acquire(org.user_id()).await.map_err(NotExchanged::Limit)?;
+            let outcome = org.http().send(request.clone()).await;
+            drop(slot);
+            in_span.record("retries", retries);
+            let failure = match &outcome {
+                Ok(response) => {
+                    in_span.record("status", response.status.as_u16());
+                    org.org().record_outcome(None);
+                    let is_busy = matches!(response.status.as_u16(), 429 | 502..=504);
+                    if is_busy {
+                        Failure::Busy { retry_after: response.retry_after() }
+                    } else {
+                        Failure::Final
+                    }
+                }
+                Err(error) => failure_of(error),
+            };
+            let wait =
+                retry.wait(Idempotency::Idempotent, failure, retries, began.elapsed(), random::fraction());
+            let Some(wait) = wait else { return Ok(outcome?) };
+            retries += 1;
+            tokio::time::sleep(wait).await;
+        }
+    };
+    sending.instrument(span).await
+}
+
 /// Exchanges the org's token, which is refreshed once if it is rejected.
 async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToken, NotExchanged> {
     let mut token = org.token_source().token().map_err(NotExchanged::Token)?;
@@ -314,7 +372,7 @@ async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToke
             [("grant_type", GRANT_TYPE), ("subject_token", subject), ("subject_token_type", ACCESS_TOKEN)];
         let mut request = Request::form(url.map_err(|_| InvalidTokenResponse::InstanceUrl)?, fields);
         request.deadline = org.timeout().min(SHORT_TIMEOUT);
-        let response = org.http().send(request).await?;
+        let response = send(org, request).await?;
         if response.status.is_success() {
             let raw: RawToken =
                 serde_json::from_slice(&response.body).map_err(|_| InvalidTokenResponse::Malformed)?;
@@ -330,14 +388,16 @@ async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToke
         // The form of the error for an expired token is unverified.
         let is_rejected = matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             || error.is_invalid_grant();
-        if !is_rejected {
+        // The exchange may be refused for another reason than the token's age. The token may be good for all else.
+        let state = org.org().api_host(token.instance_url());
+        if !is_rejected || state.has_rejected(org.user_id(), &token) {
             return Err(error.into());
         }
         if is_refreshed {
             if org.token_source().is_revoked().await {
                 return Err(NotExchanged::Token(TokenError::LoginRequired));
             }
-            org.token_source().rejected_again(&token).await;
+            state.reject(org.user_id(), &token);
             return Err(error.into());
         }
         is_refreshed = true;

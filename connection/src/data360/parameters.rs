@@ -3,18 +3,30 @@
 use std::fmt;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::query::soql::{
-    bind::BindError,
+    bind::{BindError, InvalidValue},
     date::{SoqlDate, SoqlDateTime},
+    decimal::SoqlDecimal,
 };
 
 /// A value for a placeholder (`:name`) of a query. Salesforce inserts it: it is no part of the SQL.
-#[derive(Clone, PartialEq)]
+///
+/// Made of texts, `bool`, numbers ([`SoqlDecimal`] with all its digits), dates, times, and an `Option` of each: `None` is
+/// SQL's `NULL` (unverified). In SQL `= NULL` is never true: write `IS NULL` for a condition.
+#[derive(Clone)]
 pub struct SqlValue {
     kind: &'static str,
-    value: Value,
+    /// `None`: a number that is not finite.
+    json: Option<Box<RawValue>>,
+}
+
+impl PartialEq for SqlValue {
+    fn eq(&self, other: &Self) -> bool {
+        let text = |value: &Self| value.json.as_ref().map(|json| json.get().to_owned());
+        self.kind == other.kind && text(self) == text(other)
+    }
 }
 
 /// Leaves out the value.
@@ -25,32 +37,45 @@ impl fmt::Debug for SqlValue {
 }
 
 macro_rules! impl_from {
-    ($($type:ty => $kind:literal, $value:expr;)*) => {$(
+    ($($type:ty => $kind:literal, $json:expr;)*) => {$(
         impl From<$type> for SqlValue {
             fn from(value: $type) -> Self {
-                let value = $value(value);
-                Self { kind: $kind, value }
+                Self { kind: $kind, json: $json(value) }
+            }
+        }
+
+        impl From<Option<$type>> for SqlValue {
+            fn from(value: Option<$type>) -> Self {
+                Self { kind: $kind, json: value.map_or_else(|| json(()), $json) }
             }
         }
     )*};
 }
 
 impl_from! {
-    &str => "Varchar", Value::from;
-    String => "Varchar", Value::from;
-    bool => "Boolean", Value::from;
-    i32 => "Numeric", Value::from;
-    i64 => "Numeric", Value::from;
-    u32 => "Numeric", Value::from;
-    SoqlDate => "Date", |date: SoqlDate| Value::from(date.to_string());
-    SoqlDateTime => "TimestampTZ", |time: SoqlDateTime| Value::from(time.to_string());
+    &str => "Varchar", json;
+    String => "Varchar", json;
+    bool => "Boolean", json;
+    i32 => "Numeric", json;
+    i64 => "Numeric", json;
+    u32 => "Numeric", json;
+    u64 => "Numeric", json;
+    f32 => "Numeric", |number: f32| if number.is_finite() { json(number) } else { None };
+    f64 => "Numeric", |number: f64| if number.is_finite() { json(number) } else { None };
+    SoqlDecimal => "Numeric", |number: SoqlDecimal| RawValue::from_string(number.to_string()).ok();
+    SoqlDate => "Date", |date: SoqlDate| json(date.to_string());
+    SoqlDateTime => "TimestampTZ", |time: SoqlDateTime| json(time.to_string());
+}
+
+fn json(value: impl Serialize) -> Option<Box<RawValue>> {
+    to_raw_value(&value).ok()
 }
 
 /// A member of `sqlParameters`.
 #[derive(Serialize)]
 pub(super) struct SqlParameter {
     name: String,
-    value: Value,
+    value: Box<RawValue>,
     #[serde(rename = "type")]
     kind: &'static str,
 }
@@ -69,8 +94,11 @@ pub(super) fn bind(sql: &str, values: Vec<(String, SqlValue)>) -> Result<Vec<Sql
     if let Some(name) = names.iter().find(|name| values.iter().all(|(bound, _)| bound != *name)) {
         return Err(BindError::Unbound((*name).to_owned()));
     }
-    let parameter = |(name, SqlValue { kind, value })| SqlParameter { name, value, kind };
-    Ok(values.into_iter().map(parameter).collect())
+    let parameter = |(name, SqlValue { kind, json })| match json {
+        Some(value) => Ok(SqlParameter { name, value, kind }),
+        None => Err(BindError::Value { name, source: InvalidValue::NotFinite }),
+    };
+    values.into_iter().map(parameter).collect()
 }
 
 /// Returns the names after a colon, outside of quotes and comments. `::` is a cast.
@@ -113,6 +141,33 @@ mod tests {
     fn bound(sql: &str, names: &[&str]) -> Result<usize, BindError> {
         bind(sql, names.iter().map(|name| ((*name).to_owned(), SqlValue::from(1))).collect())
             .map(|all| all.len())
+    }
+
+    #[test]
+    fn values_keep_their_digits_and_what_json_cannot_say_is_an_error() {
+        let written = |value: SqlValue| {
+            let parameters = bind(":v", vec![("v".to_owned(), value)])?;
+            Ok::<_, BindError>(serde_json::to_string(&parameters[0]).unwrap())
+        };
+        let decimal: SoqlDecimal = "123456789012345678.90".parse().unwrap();
+        for (value, json, kind) in [
+            (SqlValue::from(u64::MAX), "18446744073709551615", "Numeric"),
+            (SqlValue::from(2.5), "2.5", "Numeric"),
+            (SqlValue::from(decimal), "123456789012345678.9", "Numeric"),
+            (SqlValue::from("x\"y"), r#""x\"y""#, "Varchar"),
+            (SqlValue::from(None::<&str>), "null", "Varchar"),
+            (SqlValue::from(None::<f64>), "null", "Numeric"),
+            (SqlValue::from(Some(true)), "true", "Boolean"),
+        ] {
+            let expected = format!(r#"{{"name":"v","value":{json},"type":"{kind}"}}"#);
+            assert_eq!(written(value).unwrap(), expected);
+        }
+        for value in [SqlValue::from(f64::NAN), SqlValue::from(Some(f32::INFINITY))] {
+            let error = written(value).unwrap_err();
+            let is_expected =
+                matches!(&error, BindError::Value { name, source: InvalidValue::NotFinite } if name == "v");
+            assert!(is_expected, "{error}");
+        }
     }
 
     #[test]

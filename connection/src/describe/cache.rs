@@ -87,7 +87,7 @@ impl<T: ?Sized> ResourceCache<T> {
         let key = Key {
             org: connection.organization_id(),
             user: connection.user_id(),
-            version: connection.api_version(),
+            version: connection.version_for_request().await?,
             resource: resource.to_ascii_lowercase(),
         };
         let cached = self.find(&key);

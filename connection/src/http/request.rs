@@ -15,6 +15,7 @@ use crate::http::{
 };
 
 /// One HTTP request.
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     pub(crate) url: Url,

@@ -143,6 +143,26 @@ impl OAuthClient {
     /// The handler, an Apex class of the org, validates the token and says which user it belongs to. The client secret is
     /// sent if this client's app has one.
     ///
+    /// ```
+    /// use salesforce_connection::oauth::{OAuthApp, OAuthClient, SubjectToken, SubjectTokenType, TokenExchange};
+    /// # use salesforce_connection::{Client, http::AllowedHosts, oauth::LoginHost};
+    /// # use salesforce_fake_org::FakeOrg;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let org = FakeOrg::builder().exchange_token("their-token", "ada@example.com").start().await?;
+    /// # let my_domain: LoginHost = org.instance_url().parse()?;
+    /// # let hosts = AllowedHosts::new([my_domain.as_url().clone()]);
+    /// # let client = Client::builder().allowed_hosts(hosts).build()?;
+    /// # let app = OAuthApp::new(org.client_id(), Some(org.client_secret().into()));
+    /// let oauth = OAuthClient::with_client(app, &client);
+    /// let subject = SubjectToken::new("their-token", SubjectTokenType::AccessToken)?;
+    /// let tokens = oauth.exchange_subject_token(&TokenExchange::new(my_domain), &subject).await?;
+    /// println!("for {}", tokens.instance_url);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`OAuthError`]. [`OAuthError::NeedsMyDomain`] before anything is sent. `invalid_request` with the description
     /// `token handler not found` or `token handler validation failed`, and `invalid_grant` if no administrator approved

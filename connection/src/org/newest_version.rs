@@ -117,6 +117,14 @@ impl Connection {
         })
     }
 
+    /// Returns the version for a request that names it in more than its own path: in its body, or in the key of a cache.
+    pub(crate) async fn version_for_request(&self) -> Result<ApiVersion> {
+        match self.version_choice() {
+            VersionChoice::Fixed(version) => Ok(version),
+            VersionChoice::Newest => self.newest_for_request().await,
+        }
+    }
+
     /// Returns the connection for the newest version of the REST API that the org has.
     ///
     /// See [`newest_version`](Self::newest_version).

@@ -5,6 +5,7 @@
 //! the body of a Composite request, and further pages are read from `nextRecordsUrl` as usual. REST API Developer
 //! Guide, "Composite": Query and QueryAll are supported.
 
+use bytes::Bytes;
 use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 
@@ -19,6 +20,7 @@ use crate::{
         path::ResourcePath,
         send::{ApiRequest, MAX_HEAD_BYTES},
     },
+    version::ApiVersion,
 };
 
 /// Maximum length of a URL's query, in bytes; above it a query is sent in a body.
@@ -32,29 +34,54 @@ pub(crate) const MAX_UNSPLIT_QUERY_BYTES: usize = MAX_HEAD_BYTES - 1_024;
 /// Maximum length of a SOQL text, in characters. Source: SOQL and SOSL Reference, "SOQL SELECT Syntax".
 pub(crate) const MAX_SOQL_CHARACTERS: usize = 100_000;
 
-/// Returns the request that sends `query`, a path with its SOQL, in its body.
-///
-/// The path is percent-encoded, so that Salesforce cannot read a value in it as a reference (`@{…}`).
+/// A query that is sent in the body of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct LongQuery {
+    path: ResourcePath,
+    options: Option<String>,
+}
+
+impl LongQuery {
+    /// Returns the body. The path is percent-encoded, so that Salesforce cannot read a value in it as a reference
+    /// (`@{…}`).
+    fn body(&self) -> Result<Bytes> {
+        let options = self.options.as_deref();
+        let http_headers =
+            options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
+        let subrequest = SubrequestBody {
+            method: "GET",
+            url: self.path.to_string(),
+            reference_id: "query".to_owned(),
+            body: None,
+            http_headers: &http_headers,
+        };
+        let composite = CompositeBody {
+            all_or_none: false,
+            collate_subrequests: None,
+            composite_request: vec![subrequest],
+        };
+        Ok(decode::body(&composite)?)
+    }
+
+    /// Returns the same query in another version of the REST API, and its body.
+    pub(crate) fn in_version(self, version: ApiVersion) -> Result<(Self, Bytes)> {
+        let query = Self { path: self.path.in_version(version), ..self };
+        let body = query.body()?;
+        Ok((query, body))
+    }
+}
+
+/// Returns the request that sends a query, a path with its SOQL, in its body.
 pub(crate) fn request(
     connection: &Connection,
-    query: &ResourcePath,
-    options: Option<&str>,
+    path: ResourcePath,
+    options: Option<String>,
 ) -> Result<ApiRequest> {
-    let http_headers =
-        options.map(|options| (QUERY_OPTIONS.to_owned(), options.into())).into_iter().collect();
-    let subrequest = SubrequestBody {
-        method: "GET",
-        url: query.to_string(),
-        reference_id: "query".to_owned(),
-        body: None,
-        http_headers: &http_headers,
-    };
-    let composite =
-        CompositeBody { all_or_none: false, collate_subrequests: None, composite_request: vec![subrequest] };
+    let query = LongQuery { path, options };
     let path = ResourcePath::versioned(connection.api_version(), "composite")?;
     // A POST that only reads, so it may be sent again.
-    let request = ApiRequest::new(Method::POST, path).json(decode::body(&composite)?).idempotent();
-    Ok(ApiRequest { is_long_query: true, ..request })
+    let request = ApiRequest::new(Method::POST, path).json(query.body()?).idempotent();
+    Ok(ApiRequest { long_query: Some(Box::new(query)), ..request })
 }
 
 /// Returns the only subresponse of a composite response as a response: a page of the query, or its error.

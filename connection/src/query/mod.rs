@@ -172,7 +172,7 @@ impl<T> Query<T> {
         let mut request = if path.query_bytes() <= limit {
             ApiRequest::get(path)
         } else if soql.chars().count() <= long::MAX_SOQL_CHARACTERS && !is_tooling {
-            long::request(&self.connection, &path, options.as_deref())?
+            long::request(&self.connection, path, options.clone())?
         } else {
             return Err(self.too_long(&soql));
         };

@@ -1,6 +1,7 @@
 //! [`OrgState`]: what all connections to one org share: its usage, its concurrent requests and its pauses.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -8,11 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use url::Url;
+
 use crate::{
     error::{ApiError, Error},
     id::UserId,
     org::newest_version::NewestVersion,
     request::{
+        api_host_state::ApiHostState,
         circuit_breaker::{CircuitBreaker, Limit},
         deprecation::Deprecations,
         slots::{Slot, Slots},
@@ -27,10 +31,13 @@ pub(crate) struct OrgState {
     pub(crate) deprecations: Deprecations,
     pub(crate) newest_version: NewestVersion,
     slots: Arc<Slots>,
+    max_concurrent: usize,
     acquire_timeout: Duration,
     /// Whether the breaker is open. Read first, so that requests take no lock while it is closed.
     is_paused: AtomicBool,
     pause: Mutex<Pause>,
+    /// By origin. A client names few of them.
+    api_hosts: Mutex<HashMap<String, Arc<ApiHostState>>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,10 +54,20 @@ impl OrgState {
             deprecations: Deprecations::default(),
             newest_version: NewestVersion::default(),
             slots: Slots::new(max_concurrent),
+            max_concurrent,
             acquire_timeout,
             is_paused: AtomicBool::new(false),
             pause: Mutex::default(),
+            api_hosts: Mutex::default(),
         }
+    }
+
+    /// Returns the state of an API host; created on first use. It has as many slots as the org.
+    pub(crate) fn api_host(&self, origin: &Url) -> Arc<ApiHostState> {
+        let mut hosts = self.api_hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let host = hosts.entry(origin.origin().ascii_serialization());
+        let new = || Arc::new(ApiHostState::new(self.max_concurrent, self.acquire_timeout));
+        Arc::clone(host.or_insert_with(new))
     }
 
     /// Waits until a request of this user may be sent. Hold the slot until the request has ended.

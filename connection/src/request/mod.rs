@@ -1,5 +1,6 @@
 //! How a request is sent: token, refresh, retries, limits.
 
+pub(crate) mod api_host_state;
 pub(crate) mod call_options;
 pub(crate) mod circuit_breaker;
 pub(crate) mod compress;

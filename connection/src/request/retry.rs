@@ -113,7 +113,8 @@ impl Retry {
     ///
     /// `true` is for updates that set values and for creates that a duplicate rule guards; `false` also prevents retries of
     /// reads. [`RawRequest::idempotent`](crate::request::RawRequest::idempotent) overrides this for one request. Uploads of
-    /// bulk data, `delete_many` and anonymous Apex code are not retried because of it.
+    /// bulk data, `delete_many`, anonymous Apex code, mutations of GraphQL, invocable and quick actions, approvals, and what
+    /// is sent to agents are not retried because of it.
     pub fn idempotent(self, idempotent: bool) -> Self {
         Self { idempotent: Some(idempotent), ..self }
     }

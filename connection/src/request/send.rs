@@ -16,9 +16,10 @@ use crate::{
     connection::Connection,
     error::{Error, InvalidRequest, InvalidResponse, Result},
     http::{error::HttpError, request::Request, response::Response, streaming_body::Upload},
-    query::long,
+    query::long::{self, LongQuery},
     random,
     request::{
+        api_host_state::ApiHostState,
         compress, decode,
         error_response::{self, ErrorClass},
         misdirected::{self, Misdirected},
@@ -27,7 +28,7 @@ use crate::{
         usage::ApiUsage,
     },
     token::{AccessToken, TokenError},
-    version::VersionChoice,
+    version::{ApiVersion, VersionChoice},
 };
 
 /// Default timeout of one attempt, connecting included: long enough for a page of a slow query.
@@ -63,8 +64,8 @@ pub(crate) struct ApiRequest {
     pub(crate) api_host: Option<Arc<Url>>,
     /// Whether a response with status 400 may list a result for each part of the request.
     pub(crate) returns_results: bool,
-    /// Whether this is a composite request with a query as its only part.
-    pub(crate) is_long_query: bool,
+    /// The query that is the only part of this composite request.
+    pub(crate) long_query: Option<Box<LongQuery>>,
 }
 
 impl ApiRequest {
@@ -85,7 +86,7 @@ impl ApiRequest {
             is_event_stream: false,
             api_host: None,
             returns_results: false,
-            is_long_query: false,
+            long_query: None,
         }
     }
 
@@ -97,6 +98,16 @@ impl ApiRequest {
         self.headers.insert(CONTENT_TYPE, JSON);
         self.body = body;
         self
+    }
+
+    /// Returns the same request in another version of the REST API.
+    fn in_version(mut self, version: ApiVersion) -> Result<Self> {
+        self.path = self.path.in_version(version);
+        if let Some(query) = self.long_query.take() {
+            let (query, body) = query.in_version(version)?;
+            (self.long_query, self.body) = (Some(Box::new(query)), body);
+        }
+        Ok(self)
     }
 
     /// Prevents retries, independent of the connection's settings.
@@ -124,6 +135,7 @@ impl Connection {
             user = %self.user(),
             method = %request.method,
             resource = %request.path.log_name(),
+            host = request.api_host.as_deref().and_then(Url::host_str),
             status = Empty,
             retries = Empty
         );
@@ -131,28 +143,33 @@ impl Connection {
     }
 
     async fn send_in_span(&self, span: Span, request: ApiRequest) -> Result<Response> {
-        if self.is_low_priority()
+        let api_host = request.api_host.as_deref().map(|host| self.org().api_host(host));
+        // The limits of an org are those of its instance.
+        if api_host.is_none()
+            && self.is_low_priority()
             && let Some(usage) = self.org().usage.above(self.client().limits().low_priority_quota_percent)
         {
             return Err(Error::QuotaReserved { usage });
         }
-        let mut request = compress::request(request).await;
+        let mut request = request;
         if self.version_choice() == VersionChoice::Newest && request.path.is_versioned() {
-            request.path = request.path.in_version(self.newest_for_request().await?);
+            request = request.in_version(self.newest_for_request().await?)?;
         }
+        let request = compress::request(request).await;
         let began = Instant::now();
         let mut token = self.token_source().token()?;
         let mut is_refreshed = false;
         let mut may_have_taken_effect = false;
         let mut retries = 0;
         loop {
-            let outcome = self.attempt(&request, &token).await?;
+            let outcome = self.attempt(&request, &token, api_host.as_deref()).await?;
             if let Ok(response) = &outcome {
                 span.record("status", response.status.as_u16());
             }
             span.record("retries", retries);
-            let misdirected =
-                outcome.as_ref().ok().and_then(|response| misdirected::check(response, &request.path));
+            // An API host is not moved with the org.
+            let of_instance = outcome.as_ref().ok().filter(|_| api_host.is_none());
+            let misdirected = of_instance.and_then(|response| misdirected::check(response, &request.path));
             match misdirected {
                 Some(misdirected) if !is_refreshed => {
                     is_refreshed = true;
@@ -169,11 +186,11 @@ impl Connection {
             }
             let outcome = match outcome {
                 Ok(response) if misdirected::is_login_page(&response, &request.path) => {
-                    self.org().record_outcome(None);
+                    self.record_outcome(&request, None);
                     return Err(InvalidResponse::Unexpected("a login page instead of data").into());
                 }
                 // The page or the error of the query is in the only part of the response.
-                Ok(response) if request.is_long_query && response.status == StatusCode::OK => {
+                Ok(response) if request.long_query.is_some() && response.status == StatusCode::OK => {
                     Ok(long::unwrap(response).inspect_err(|_| self.org().record_outcome(None))?)
                 }
                 outcome => outcome,
@@ -184,7 +201,7 @@ impl Connection {
                         || response.status == StatusCode::NOT_MODIFIED
                         || (request.returns_results && has_results(&response)) =>
                 {
-                    self.org().record_outcome(None);
+                    self.record_outcome(&request, None);
                     return Ok(response);
                 }
                 Ok(response) => {
@@ -192,8 +209,12 @@ impl Connection {
                     if request.api_host.is_some() {
                         rejection = rejection.of_api_host();
                     }
-                    self.org().record_outcome(Some(&mut rejection.error));
+                    self.record_outcome(&request, Some(&mut rejection.error));
+                    let has_rejected =
+                        api_host.as_ref().is_some_and(|host| host.has_rejected(self.user_id(), &token));
                     match rejection.class {
+                        // Each request would refresh the org's token otherwise.
+                        ErrorClass::TokenExpired if has_rejected => return Err(rejection.error),
                         ErrorClass::TokenExpired if !is_refreshed => {
                             is_refreshed = true;
                             match self.refreshed(&token).await? {
@@ -210,7 +231,11 @@ impl Connection {
                             return Err(Error::LoginRequired);
                         }
                         ErrorClass::TokenExpired => {
-                            self.token_source().rejected_again(&token).await;
+                            match &api_host {
+                                // The token may be good for the instance.
+                                Some(host) => host.reject(self.user_id(), &token),
+                                None => self.token_source().rejected_again(&token).await,
+                            }
                             return Err(rejection.error);
                         }
                         ErrorClass::NotFound => return Err(rejection.error),
@@ -228,6 +253,13 @@ impl Connection {
             tokio::time::sleep(wait).await;
             // Another request may have refreshed the token meanwhile, or the login may have ended.
             token = self.token_source().token()?;
+        }
+    }
+
+    /// Records the outcome of a request to the instance. That of an API host says nothing about the org's limits.
+    fn record_outcome(&self, request: &ApiRequest, error: Option<&mut Error>) {
+        if request.api_host.is_none() {
+            self.org().record_outcome(error);
         }
     }
 
@@ -281,6 +313,7 @@ impl Connection {
         &self,
         request: &ApiRequest,
         token: &AccessToken,
+        api_host: Option<&ApiHostState>,
     ) -> Result<Result<Response, HttpError>> {
         let base = match request.api_host.as_deref() {
             None => token.instance_url(),
@@ -316,10 +349,15 @@ impl Connection {
             to_api_host,
             returns_redirects: true,
         };
-        let slot = self.org().acquire(self.user_id()).await?;
+        let slot = match api_host {
+            None => self.org().acquire(self.user_id()).await?,
+            Some(host) => host.acquire(self.user_id()).await?,
+        };
         let outcome = self.http().send(request).await;
         drop(slot);
-        if let Ok(response) = &outcome {
+        if let Ok(response) = &outcome
+            && !to_api_host
+        {
             let usage = response.headers.get("sforce-limit-info").and_then(|value| value.to_str().ok());
             if let Some(usage) = usage.and_then(ApiUsage::parse) {
                 self.org().usage.set(usage);
@@ -354,14 +392,19 @@ fn has_results(response: &Response) -> bool {
         #[serde(alias = "isSuccess")]
         success: Option<bool>,
     }
-    response.status == StatusCode::BAD_REQUEST
-        && decode::elements(&response.body, 1).is_ok_and(|results| {
-            let first = results.first().and_then(|first| serde_json::from_str::<Result>(first.get()).ok());
-            first.is_some_and(|first| first.success.is_some())
-        })
+    response.status == StatusCode::BAD_REQUEST && {
+        // A list, or a single one, as the guide shows for one input.
+        let list = decode::elements(&response.body, 1).ok();
+        let first = match list.as_deref() {
+            Some(results) => results.first().map(|first| first.get().as_bytes()),
+            None => Some(&*response.body).filter(|body| body.trim_ascii_start().starts_with(b"{")),
+        };
+        let first = first.and_then(|first| serde_json::from_slice::<Result>(first).ok());
+        first.is_some_and(|first| first.success.is_some())
+    }
 }
 
-fn failure_of(error: &HttpError) -> Failure {
+pub(crate) fn failure_of(error: &HttpError) -> Failure {
     match error {
         HttpError::Connect(_) => Failure::NotSent,
         // A body that cannot be decompressed was damaged on its way.

@@ -63,6 +63,11 @@ async fn a_failed_action_is_an_error_with_its_reasons() {
     let output = connect(&server).standard_action("emailSimple").run(&json!({})).await.unwrap();
     output.values::<()>().unwrap();
     assert_eq!(server.lines(), ["POST /services/data/v66.0/actions/standard/emailSimple"]);
+    // And so it may fail.
+    let server = Server::start(|_| Reply::Body(400, failed().to_string())).await;
+    let error =
+        connect(&server).flow("Discount").run_many(&[json!({})]).await.unwrap().remove(0).unwrap_err();
+    assert_eq!(error.errors[0].code, "INVALID_INPUT");
 }
 
 #[tokio::test]
@@ -156,6 +161,62 @@ async fn inputs_that_do_not_fit_the_description_are_named_before_sending() {
 }
 
 #[tokio::test]
+async fn a_value_of_another_type_than_its_parameter_is_named_before_it_is_sent() {
+    let server = Server::start(|request| match request.method.as_str() {
+        "GET" => {
+            let input = |name: &str, kind: &str, most: u32| json!({ "name": name, "type": kind, "required": false, "maxOccurs": most });
+            json!({ "name": "A", "outputs": [], "inputs": [
+                input("text", "STRING", 1), input("amount", "NUMBER", 1), input("flag", "BOOLEAN", 1),
+                input("record", "SOBJECT", 1), input("ids", "STRING", 2), input("other", "APEX", 1),
+            ] })
+            .into()
+        }
+        _ => json!([succeeded(Value::Null)]).into(),
+    })
+    .await;
+    let flow = connect(&server).flow("A");
+    let flow = flow.clone().described(flow.describe().await.unwrap());
+    for (name, value) in [
+        ("text", json!(["a"])),
+        ("text", json!({ "a": 1 })),
+        ("amount", json!("canary")),
+        ("amount", json!(true)),
+        ("flag", json!(1)),
+        ("flag", json!("canary")),
+        ("record", json!(7)),
+        ("ids", json!(["a", "b", "c"])),
+        ("ids", json!([["a"]])),
+        ("other", json!([1])),
+    ] {
+        let error = flow.run(&json!({ name: value })).await.unwrap_err();
+        let Error::InvalidRequest(InvalidRequest::ActionInput(found)) = &error else {
+            panic!("{value}: {error}")
+        };
+        assert!(
+            matches!(found, InvalidActionInput::Type { index: 0, name: found, .. } if found == name),
+            "{value}: {error}"
+        );
+        assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+    }
+    assert_eq!(server.count("POST"), 0);
+    for (name, value) in [
+        ("text", json!("a")),
+        ("text", json!(1)),
+        ("amount", json!(1.5)),
+        ("amount", json!("1.5")),
+        ("amount", Value::Null),
+        ("flag", json!(true)),
+        ("flag", json!("False")),
+        ("record", json!({ "Name": "A" })),
+        ("ids", json!(["a", "b"])),
+        ("ids", json!("a")),
+        ("other", json!({ "any": 1 })),
+    ] {
+        flow.run(&json!({ name: value })).await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn what_the_org_does_not_have_is_named() {
     let server =
         Server::start(|_| api_error(404, "NOT_FOUND", "The requested resource does not exist")).await;
@@ -169,6 +230,14 @@ async fn what_the_org_does_not_have_is_named() {
     ] {
         assert_eq!(error.to_string(), format!("the org has no {kind} `Nope`, or this user may not use it"));
         assert_eq!(error.status(), Some(404));
+    }
+    // With a context, the record may be what the org does not have.
+    let (action, context) = (sf.sobject("Account").quick_action("Nope"), Some(RECORD.parse().unwrap()));
+    for error in [
+        action.run(context, &json!({})).await.unwrap_err(),
+        action.defaults::<Value>(context).await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Api { status: 404, .. }), "{error}");
     }
 }
 
@@ -197,7 +266,10 @@ async fn a_quick_action_runs_in_its_context() {
         0 => Reply::Body(201, json!({ "id": OTHER, "ids": [OTHER], "success": true, "errors": [], "created": true, "successMessage": "ok" }).to_string()),
         1 => json!({ "id": OTHER, "success": true }).into(),
         2 => json!({ "success": false, "errors": [{ "statusCode": "REQUIRED_FIELD_MISSING", "message": "canary", "fields": ["LastName"] }] }).into(),
-        _ => json!({ "id": OTHER }).into(),
+        3 => json!({ "id": OTHER }).into(),
+        // Salesforce says that there is no record.
+        4 => json!({ "id": null, "ids": [], "success": true }).into(),
+        _ => json!({ "success": true }).into(),
     })
     .await;
     let action = connect(&server).sobject("Account").quick_action("NewContact");
@@ -217,6 +289,8 @@ async fn a_quick_action_runs_in_its_context() {
         matches!(run().await.unwrap_err(), Error::InvalidResponse(_)),
         "it does not say that it succeeded"
     );
+    assert!(run().await.unwrap().ids.is_empty());
+    assert!(matches!(run().await.unwrap_err(), Error::InvalidResponse(_)), "nor what it did");
 }
 
 #[tokio::test]
@@ -253,6 +327,13 @@ async fn approvals_are_matched_by_their_record_and_fail_one_by_one() {
     );
     assert_eq!(body["requests"][2], json!({ "actionType": "Approve", "contextId": ITEM }));
     assert!(ApprovalRequest::submit("not an id").is_err());
+    for missing in ["newWorkitemIds", "actorIds"] {
+        let mut outcome = done(RECORD, "Pending", json!([ITEM]));
+        outcome.as_object_mut().unwrap().remove(missing);
+        let server = Server::start(move |_| json!([outcome]).into()).await;
+        let error = connect(&server).approvals().send_one(requests[1].clone()).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidResponse(InvalidResponse::Json(_))), "{missing}: {error}");
+    }
     let error = connect(&server).approvals().send_one(requests[1].clone()).await.unwrap_err();
     assert!(matches!(error, Error::InvalidResponse(_)), "three results of one: {error}");
 }

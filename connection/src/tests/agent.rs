@@ -9,9 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::tests::*;
 use crate::{
-    agent::{AgentEvent, AgentSession},
+    agent::{AgentEvent, AgentMessage, AgentSession},
     error::{Error, InvalidRequest, InvalidResponse},
     http::{HttpError, InvalidApiHost},
+    request::Retry,
     test_log::logged,
     token::{ApiHostDenied, FixedToken, ServiceTokenSource, ServiceUser},
 };
@@ -141,12 +142,37 @@ async fn an_expired_token_is_refreshed_once_at_an_api_host() {
 /// A message whose response was lost may have been received: the agent would do its work twice.
 #[tokio::test]
 async fn a_message_to_an_agent_is_not_sent_twice() {
-    let agent = WithAgent::start().await;
+    let mut agent = WithAgent::start().await;
+    // Whatever the connection says about its other requests.
+    agent.sf = agent.sf.with_retry(Retry::default().idempotent(true));
+    let is_lost = |error: Error| matches!(error, Error::Http(HttpError::ConnectionLost(_)));
+    let count =
+        |path: &str| agent.org.requests().iter().filter(|request| request.path.ends_with(path)).count();
+    agent.org.faults().path("/einstein/ai-agent/v1/agents", Fault::ResetBeforeResponse);
+    let host = agent.sf.api_host(&agent.org.api_url()).unwrap();
+    assert!(is_lost(host.agent(AGENT.parse().unwrap()).start().await.unwrap_err()));
+    assert_eq!(count("/sessions"), 1, "each start makes a session");
+    agent.org.faults().clear();
     let mut session = agent.session().await;
     agent.org.faults().path("/einstein/ai-agent/v1/sessions", Fault::ResetBeforeResponse);
-    assert!(matches!(session.send("cases?").await, Err(Error::Http(HttpError::ConnectionLost(_)))));
-    let messages = agent.org.requests().into_iter().filter(|request| request.path.ends_with("/messages"));
-    assert_eq!(messages.count(), 1);
+    assert!(is_lost(session.send("cases?").await.unwrap_err()));
+    assert!(is_lost(session.send_streaming("cases?").await.unwrap_err()));
+    assert_eq!((count("/messages"), count("/messages/stream")), (1, 1));
+}
+
+/// What the agent leaves out is not "nothing".
+#[test]
+fn a_message_tells_what_is_missing_from_what_is_empty() {
+    let message = |members: Value| serde_json::from_value::<AgentMessage>(members).unwrap();
+    for (members, result) in [
+        (json!({ "type": "Inform" }), None),
+        (json!({ "type": "Inform", "result": null, "citedReferences": null }), None),
+        (json!({ "type": "Inform", "result": [], "citedReferences": [] }), Some(Vec::new())),
+        (json!({ "type": "Inform", "result": [1], "citedReferences": [1] }), Some(vec![json!(1)])),
+    ] {
+        let message = message(members);
+        assert_eq!((&message.result, &message.cited_references), (&result, &result));
+    }
 }
 
 fn stream(body: &str, length: usize) -> Reply {

@@ -12,6 +12,7 @@ use crate::{
     oauth::OAuthError,
     request::Retry,
     soql::BindError,
+    test_log::logged,
     token::{BrokenConnection, ServiceTokenSource, ServiceUser},
 };
 
@@ -38,8 +39,14 @@ impl WithData {
             (0..7).map(|id| json!([id, if id == 3 { Value::Null } else { json!("A") }])).collect();
         let columns = json!([{ "name": "id", "type": "Numeric" }, { "name": "name", "type": "Varchar" }]);
         let query = |sql: &str, polls| json!({ "sql": sql, "columns": columns, "rows": rows, "page": 3, "polls": polls });
-        let declared =
-            json!({ "data360_queries": [query(SQL, 0), query("SELECT slow", 2), query("SELECT direct", 0)] });
+        let in_space = |dataspace: &str, name: &str| {
+            let columns = json!([{ "name": "name", "type": "Varchar" }]);
+            json!({ "sql": "SELECT space", "dataspace": dataspace, "columns": columns, "rows": [[name]] })
+        };
+        let declared = json!({ "data360_queries": [
+            query(SQL, 0), query("SELECT slow", 2), query("SELECT direct", 0),
+            in_space("sales", "Sales"), in_space("service", "Service"),
+        ] });
         let org = FakeOrg::builder().declare_json(&declared.to_string()).unwrap();
         let org = org.execution_user("ada@example.com").start().await.unwrap();
         let host: LoginHost = org.instance_url().parse().unwrap();
@@ -73,6 +80,15 @@ async fn the_rows_of_a_data_360_query_come_page_by_page() {
     assert_eq!(body, json!({ "sql": SQL, "sqlParameters": parameter }));
     assert_eq!(header(&sent, "dataspace"), Some("sales"));
 
+    // The same query finds other rows in another data space.
+    for (dataspace, names) in [("sales", ["Sales"]), ("service", ["Service"])] {
+        let rows: Vec<Value> =
+            data.sf.data360_query("SELECT space").dataspace(dataspace).fetch_all().await.unwrap();
+        assert_eq!(rows, names.map(|name| json!({ "name": name })));
+    }
+    let error = data.sf.data360_query::<Value>("SELECT space").fetch_all().await.unwrap_err();
+    assert_eq!(error.status(), Some(400), "{error:?}");
+
     let slow: Vec<Individual> = data.sf.data360_query("SELECT slow").fetch_all().await.unwrap();
     assert_eq!(slow.len(), 7, "a query that runs is waited for");
     let error = data.sf.data360_query::<Value>("SELECT nonsense").fetch_all().await.unwrap_err();
@@ -89,6 +105,8 @@ async fn a_data_360_query_is_checked_before_it_is_sent() {
     assert!(matches!(unbound, Error::Bind(BindError::Unbound(_))), "{unbound:?}");
     let header = sf.data360_query::<Value>("SELECT 1").dataspace("a\nb").fetch_all().await.unwrap_err();
     assert!(matches!(header, Error::InvalidRequest(InvalidRequest::Header)), "{header:?}");
+    let number = sf.data360_query::<Value>(SQL).bind("age", f64::NAN).fetch_all().await.unwrap_err();
+    assert!(matches!(number, Error::Bind(BindError::Value { .. })), "{number:?}");
     assert!(server.requests().is_empty());
 }
 
@@ -249,6 +267,75 @@ async fn a_token_that_was_only_stored_again_is_refreshed_before_the_next_exchang
     let sf = connect_direct(&server, vec![Ok("old"), Ok("new")]);
     assert!(sf.data360_direct().await.is_ok());
     assert_eq!(server.lines().len(), 2);
+}
+
+/// A user without the permission, or an org without Data 360.
+#[tokio::test]
+async fn an_exchange_that_is_refused_each_time_costs_one_refresh() {
+    let server = Server::start(|request| match request.target.as_str() {
+        TOKEN => {
+            token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap()).into()
+        }
+        "/services/a360/token" => Reply::Body(403, json!({ "error": "access_denied" }).to_string()),
+        _ => json!({}).into(),
+    })
+    .await;
+    let sf = connect(&server);
+    for _ in 0..5 {
+        let error = sf.data360_direct().await.unwrap_err();
+        assert!(matches!(error, Error::OAuth(_)), "{error:?}");
+    }
+    assert_eq!((server.token_requests(), server.count("POST /services/a360")), (1, 6));
+}
+
+/// A host that refuses each exchanged token.
+#[tokio::test]
+async fn a_data_host_that_rejects_every_token_costs_one_exchange() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/services/a360/token" => {
+            let instance = format!("http://{}", request.header("host").unwrap());
+            let token = format!("d{}", request.nth);
+            json!({ "access_token": token, "token_type": "Bearer", "instance_url": instance }).into()
+        }
+        _ => Reply::Body(401, String::new()),
+    })
+    .await;
+    let direct = connect_direct(&server, Vec::new()).data360_direct().await.unwrap();
+    for _ in 0..5 {
+        let error = direct.query::<Value>("SELECT 1").fetch_all().await.unwrap_err();
+        assert!(matches!(error, Error::ApiAccessDenied { status: 401, .. }), "{error:?}");
+    }
+    assert_eq!((server.count("POST /services/a360"), server.count("POST /api/v2")), (2, 6));
+}
+
+#[tokio::test]
+async fn an_exchange_has_the_manners_of_every_request() {
+    // It is sent again, since a second token does no harm.
+    let server = Server::start(|request| match request.nth {
+        0 => Reply::Disconnect,
+        1 => Reply::Body(503, String::new()),
+        _ => exchanged(request),
+    })
+    .await;
+    let sf = connect_direct(&server, Vec::new());
+    let sf = sf.with_retry(Retry::default().initial_backoff(Duration::from_millis(1)));
+    let (direct, log) = logged(sf.data360_direct()).await;
+    assert!(direct.is_ok(), "{direct:?}");
+    assert_eq!(server.lines().len(), 3);
+    assert!(log.contains("resource=\"/services/a360/token\""), "it has a span: {log}");
+    assert!(!log.contains("old") && !log.contains("subject_token="), "{log}");
+
+    // It is one of the org's requests.
+    let server = Server::start(|request| match request.target.as_str() {
+        "/services/a360/token" => exchanged(request),
+        _ => api_error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."),
+    })
+    .await;
+    let sf = connect_direct(&server, Vec::new());
+    sf.limits().await.unwrap_err();
+    let error = sf.data360_direct().await.unwrap_err();
+    assert!(matches!(error, Error::LimitExceeded { .. }), "{error:?}");
+    assert_eq!(server.lines().len(), 1, "{:?}", server.lines());
 }
 
 #[tokio::test]

@@ -21,6 +21,31 @@ fn connect_without_scopes(server: &Server) -> Connection {
     Connection::new(&client, Arc::new(token))
 }
 
+/// A source whose scopes are known.
+#[derive(Debug)]
+struct Scoped(Arc<AccessToken>);
+
+impl TokenSource for Scoped {
+    fn user(&self) -> UserRef {
+        UserRef::new(ORG.parse().unwrap(), USER.parse().unwrap())
+    }
+
+    fn token(&self) -> Result<Arc<AccessToken>, TokenError> {
+        Ok(Arc::clone(&self.0))
+    }
+
+    fn refresh<'a>(&'a self, _: &'a AccessToken) -> BoxFuture<'a, Result<Arc<AccessToken>, TokenError>> {
+        Box::pin(async { self.token() })
+    }
+}
+
+fn connect_with_scopes(server: &Server, scopes: &str) -> Connection {
+    let client = Client::builder().allowed_hosts(AllowedHosts::new([server.origin.clone()])).build().unwrap();
+    let scopes = scopes.parse().unwrap();
+    let token = AccessToken::new(&Secret::new("canary-token"), server.origin.clone(), scopes).unwrap();
+    Connection::new(&client, Arc::new(Scoped(Arc::new(token))))
+}
+
 fn link(origin: &str) -> Reply {
     json!({ "frontdoor_uri": format!("{origin}/secur/frontdoor.jsp?otp=canary-otp") }).into()
 }
@@ -86,8 +111,18 @@ async fn a_missing_scope_is_explained_before_and_after_sending() {
     assert!(matches!(error, Error::FrontdoorDenied(FrontdoorDenied::Scope)), "{error}");
     assert!(error.to_string().contains("`web`"), "{error}");
     assert_eq!(server.count("POST"), 1);
-    // This connection's scopes are `api refresh_token`.
-    let error = connect(&server).frontdoor_url("/").await.unwrap_err();
+    let error = connect_with_scopes(&server, "api refresh_token").frontdoor_url("/").await.unwrap_err();
     assert!(matches!(error, Error::FrontdoorDenied(FrontdoorDenied::Scope)), "{error}");
     assert_eq!(server.count("POST"), 1, "nothing more is sent");
+}
+
+/// Salesforce says `Bad_OAuth_Token` also of a fresh token, if the user may use the API only.
+#[tokio::test]
+async fn a_user_of_the_api_only_gets_no_frontdoor_and_an_explanation() {
+    let server = Server::start(|_| Reply::Body(403, "Bad_OAuth_Token".to_owned())).await;
+    let error = connect_with_scopes(&server, "api web").frontdoor_url("/").await.unwrap_err();
+    assert!(matches!(error, Error::FrontdoorDenied(FrontdoorDenied::Session)), "{error:?}");
+    assert!(error.to_string().contains("API Only User"), "{error}");
+    assert!(!error.needs_login());
+    assert_eq!(server.lines(), [format!("POST {PATH}")]);
 }

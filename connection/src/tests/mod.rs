@@ -2,6 +2,7 @@
 
 mod actions;
 mod agent;
+mod api_hosts;
 mod data360;
 #[cfg(feature = "bulk")]
 mod delimiters;
@@ -310,11 +311,13 @@ fn connect_each<const N: usize>(
 ) -> Vec<Connection> {
     let origins = others.iter().map(|other| other.origin.clone()).chain([server.origin.clone()]);
     let client = Client::builder().allowed_hosts(AllowedHosts::new(origins)).max_concurrent_requests(8);
+    // The API host is the instance: the token need not be a JWT.
+    let client = client.api_host(server.origin.as_str());
     let client = client.build().unwrap();
     let host: LoginHost = server.origin.as_str().parse().unwrap();
     let mut connections = Vec::new();
     for (org, user) in users {
-        let scopes = "api refresh_token".parse().unwrap();
+        let scopes = "api refresh_token web".parse().unwrap();
         let token =
             AccessToken::new(&Secret::new("old-canary-token"), server.origin.clone(), scopes).unwrap();
         let source = Arc::new(TestSource {

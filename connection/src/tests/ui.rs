@@ -157,6 +157,15 @@ async fn what_the_ui_api_does_not_have_is_named_and_what_it_leaves_out_is_an_err
         ),
         (account.picklist(id(PARTNER), "Nope").await.unwrap_err(), "picklist `Nope`"),
         (account.create_defaults(None).await.unwrap_err(), "object `Account`"),
+        // The object exists if it was described a moment ago.
+        (
+            account.create_defaults(Some(id(PARTNER))).await.unwrap_err(),
+            "object with the record type `012D000000IqhSLIAZ`",
+        ),
+        (
+            account.layout(LayoutMode::Edit, Some(id(PARTNER))).await.unwrap_err(),
+            "object with the record type `012D000000IqhSLIAZ`",
+        ),
     ] {
         assert_eq!(error.to_string(), format!("the org has no {text}, or this user may not use it"));
     }

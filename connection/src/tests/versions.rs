@@ -2,6 +2,7 @@
 
 use crate::tests::*;
 use crate::{
+    composite::{Graph, Subrequest},
     error::{Error, InvalidResponse},
     org::VersionSupport,
     test_log::logged,
@@ -119,6 +120,68 @@ async fn a_client_can_use_the_newest_version_of_each_org() {
     tokio::time::advance(Duration::from_secs(3601)).await;
     sf.limits().await.unwrap();
     assert_eq!(server.count("GET /services/data/v68.0/limits"), 2);
+}
+
+/// The version stands in the URLs of the parts, too, and in the key of the cache.
+#[tokio::test]
+async fn a_first_request_has_the_newest_version_in_its_parts() {
+    async fn sent_to(server: &Server, first: impl AsyncFnOnce(Connection)) -> Vec<String> {
+        let before = server.requests().len();
+        let client = Client::builder().allowed_hosts(AllowedHosts::new([server.origin.clone()]));
+        let client = client.api_version(VersionChoice::Newest).build().unwrap();
+        let user = UserRef::new(ORG.parse().unwrap(), USER.parse().unwrap());
+        let token = FixedToken::new(user, server.origin.clone(), &Secret::new("x")).unwrap();
+        first(Connection::new(&client, Arc::new(token))).await;
+        let sent = server.requests().split_off(before);
+        sent.into_iter().skip(1).map(|request| format!("{} {}", request.target, request.body)).collect()
+    }
+    let server = Server::start(|request| match &*request.target {
+        "/services/data/" => versions(&["66.0", "67.0"]).into(),
+        _ => Reply::Disconnect,
+    })
+    .await;
+    let part = || Subrequest::<Value>::request("GET", "limits", None).unwrap();
+    let sent = [
+        sent_to(&server, async |sf| {
+            let mut composite = sf.composite();
+            composite.add(part()).unwrap();
+            composite.send().await.unwrap_err();
+        })
+        .await,
+        sent_to(&server, async |sf| {
+            let mut batch = sf.batch();
+            batch.add(part()).unwrap();
+            batch.send().await.unwrap_err();
+        })
+        .await,
+        sent_to(&server, async |sf| {
+            let mut graph = Graph::new();
+            graph.add(part()).unwrap();
+            sf.graphs([graph]).await.unwrap_err();
+        })
+        .await,
+        sent_to(&server, async |sf| {
+            let soql = format!("SELECT Id FROM Account WHERE Name = '{}'", "x".repeat(9_000));
+            sf.query::<Value>(soql).page().await.unwrap_err();
+        })
+        .await,
+    ];
+    for sent in sent {
+        assert!(sent[0].contains("v67.0/limits") || sent[0].contains("v67.0/query?q="), "{}", sent[0]);
+        assert!(sent.iter().all(|request| !request.contains("v66.0")), "{sent:?}");
+    }
+
+    let server = Server::start(|request| match &*request.target {
+        "/services/data/" => versions(&["66.0", "67.0"]).into(),
+        _ => json!({ "sobjects": [] }).into(),
+    })
+    .await;
+    let sent = sent_to(&server, async |sf| {
+        sf.describe_global().await.unwrap();
+        sf.describe_global().await.unwrap();
+    })
+    .await;
+    assert_eq!(sent, ["/services/data/v67.0/sobjects "], "the second one is in the cache");
 }
 
 #[tokio::test]

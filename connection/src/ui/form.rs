@@ -8,7 +8,7 @@ use futures_util::future::try_join;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Layout, ObjectInfo, Picklists, path};
+use super::{Layout, ObjectInfo, Picklists, path, unknown};
 use crate::{
     error::{InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
@@ -80,7 +80,7 @@ impl SObjectHandle {
         let name = self.name()?;
         let path = path(self, &format!("record-defaults/create/{name}"), record_type)?;
         let raw: Result<RawDefaults> = self.connection().read(path).await;
-        let raw = raw.map_err(|error| error.or_unknown("object", &name))?;
+        let raw = raw.map_err(|error| unknown(error, "object", &name, record_type))?;
         Ok(RecordDefaults { fields: raw.record.fields, layout: raw.layout })
     }
 

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 
-use super::path;
+use super::{path, unknown};
 use crate::{error::Result, id::SalesforceId, records::SObjectHandle};
 
 /// What a layout is for.
@@ -85,7 +85,8 @@ impl SObjectHandle {
     ///
     /// # Errors
     /// [`InvalidRecordType`](crate::ui::InvalidRecordType) in [`Error::InvalidRequest`](crate::Error::InvalidRequest) if the
-    /// id is not one of a record type; [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such layout;
+    /// id is not one of a record type; [`Error::UnknownResource`](crate::Error::UnknownResource) if there is no such layout,
+    /// which names the record type if there is one;
     /// otherwise as [`RawRequest::send`](crate::request::raw::RawRequest::send).
     #[doc(alias = "ui-api")]
     #[doc(alias = "required fields")]
@@ -101,7 +102,8 @@ impl SObjectHandle {
                 LayoutMode::View => "View",
             },
         );
-        self.connection().read(path).await.map_err(|error| error.or_unknown("layout of the object", &name))
+        let layout = self.connection().read(path).await;
+        layout.map_err(|error| unknown(error, "layout of the object", &name, record_type))
     }
 }
 

@@ -15,7 +15,7 @@ pub use self::{
     picklist::{Picklist, PicklistOption, Picklists, UnknownControllingValue},
 };
 use crate::{
-    error::{InvalidRequest, Result},
+    error::{Error, InvalidRequest, Result},
     id::SalesforceId,
     records::SObjectHandle,
     request::path::ResourcePath,
@@ -32,6 +32,15 @@ fn path(object: &SObjectHandle, resource: &str, record_type: Option<SalesforceId
         path.push_query("recordTypeId", &checked(id)?.to_string());
     }
     Ok(path)
+}
+
+/// Names what a status 404 is about: the object, or the record type that the request had.
+fn unknown(error: Error, kind: &'static str, object: &str, record_type: Option<SalesforceId>) -> Error {
+    match record_type {
+        // The object may be what does not exist.
+        Some(id) => error.or_unknown("object with the record type", id.as_str()),
+        None => error.or_unknown(kind, object),
+    }
 }
 
 /// Returns the id, unless it is one of another object than record types.

@@ -105,6 +105,18 @@ impl Picklist {
 impl SObjectHandle {
     /// Returns all picklists of the object for a record type. Costs one request.
     ///
+    /// ```
+    /// # mod fake_org { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/doctest.rs")); }
+    /// # fake_org::connected(async |sf| {
+    /// let accounts = sf.sobject("Account");
+    /// if let Some(record_type) = accounts.object_info().await?.default_record_type_id {
+    ///     let picklists = accounts.picklists(record_type).await?;
+    ///     let industries = picklists.field("Industry").map(|picklist| picklist.values.len());
+    ///     assert!(industries.is_some());
+    /// }
+    /// # Ok(()) });
+    /// ```
+    ///
     /// # Errors
     /// As [`picklist`](Self::picklist).
     #[doc(alias = "ui-api")]

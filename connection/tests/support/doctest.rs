@@ -22,8 +22,19 @@ pub fn connected(example: impl AsyncFnOnce(&Connection) -> Result<()>) {
                     { "when": { "amount": 13 }, "error": { "code": "FLOW_EXCEPTION", "message": "not on 13" } },
                     { "outputs": { "discount": 10 } },
                 ],
+            }, {
+                "kind": "apex", "name": "Ship", "inputs": [{ "name": "order", "type": "STRING" }],
+                "results": [{ "outputs": { "tracking": "1Z" } }],
+            }, {
+                "kind": "standard", "name": "emailSimple", "inputs": [
+                    { "name": "emailAddresses", "type": "STRING", "required": true },
+                    { "name": "emailSubject", "type": "STRING" }, { "name": "emailBody", "type": "STRING" },
+                ],
             }],
-            "quick_actions": [{ "object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId" }],
+            "quick_actions": [
+                { "object": "Account", "name": "NewContact", "creates": "Contact", "lookup": "AccountId" },
+                { "name": "NewLead", "creates": "Lead" },
+            ],
             "named_queries": [{
                 "name": "AccountsByIndustry", "soql": "SELECT Name FROM Account WHERE Industry = :industry",
             }],

@@ -11,6 +11,7 @@ mod codes;
 mod composite;
 mod conditional;
 mod control;
+mod doors;
 mod every_fault;
 mod faults;
 mod front_door;

@@ -61,12 +61,15 @@ async fn describes() {
     let (_org, api) = org().await;
     let global = api.get("/sobjects").await.json();
     let head = members(
-        "activateable createable custom customSetting deepCloneable deletable deprecatedAndHidden feedEnabled \
+        "activateable associateEntityType associateParentEntity createable custom customSetting deepCloneable deletable deprecatedAndHidden feedEnabled \
          hasSubtypes isInterface isSubtype keyPrefix label labelPlural layoutable mergeable mruEnabled name queryable \
          replicateable retrieveable searchable triggerable undeletable updateable",
-        json!({ "urls": { "sobject": "", "describe": "", "rowTemplate": "" } }),
+        json!({ "urls": members("approvalLayouts compactLayouts describe layouts listviews quickActions rowTemplate sobject", json!({})) }),
     );
-    same_shape(&global, &json!({ "encoding": "UTF-8", "maxBatchSize": 200, "sobjects": [head] }));
+    let accounts: Vec<_> =
+        global["sobjects"].as_array().unwrap().iter().filter(|object| object["name"] == "Account").collect();
+    let found = json!({ "encoding": global["encoding"], "maxBatchSize": global["maxBatchSize"], "sobjects": accounts });
+    same_shape(&found, &json!({ "encoding": "UTF-8", "maxBatchSize": 200, "sobjects": [head] }));
     let recent = json!([{ "attributes": attributes(), "Id": "", "Name": "" }]);
     let basic = api.get("/sobjects/Account").await.json();
     same_shape(&basic, &json!({ "objectDescribe": head, "recentItems": recent }));
@@ -78,14 +81,28 @@ async fn describes() {
     assert_eq!(api.get("/tooling/sobjects/Account").await.json()["objectDescribe"]["urls"], tooling["urls"]);
     assert_eq!(api.get("/tooling/sobjects/Nope/describe").await.status, 404);
     let field = members(
-        "aggregatable autoNumber byteLength calculated cascadeDelete caseSensitive createable custom defaultValue \
-         defaultedOnCreate dependentPicklist deprecatedAndHidden digits externalId filterable groupable htmlFormatted \
-         idLookup inlineHelpText label length name nameField namePointing nillable permissionable picklistValues \
-         polymorphicForeignKey precision queryByDistance referenceTo relationshipName restrictedPicklist scale soapType \
-         sortable type unique updateable writeRequiresMasterRead",
+        "aggregatable aiPredictionField autoNumber byteLength calculated calculatedFormula cascadeDelete caseSensitive \
+         compoundFieldName controllerName createable custom defaultValue defaultValueFormula defaultedOnCreate \
+         dependentPicklist deprecatedAndHidden digits displayLocationInDecimal encrypted externalId extraTypeInfo \
+         filterable filteredLookupInfo formulaTreatNullNumberAsZero groupable highScaleNumber htmlFormatted idLookup \
+         inlineHelpText label length mask maskType name nameField namePointing nillable permissionable picklistValues \
+         polymorphicForeignKey precision queryByDistance referenceTargetField referenceTo relationshipName \
+         relationshipOrder restrictedDelete restrictedPicklist scale searchPrefilterable soapType sortable type unique \
+         updateable writeRequiresMasterRead",
         json!({}),
     );
     let mut sample = head;
+    // Recorded describes of version 61.0: airbyte, `source-salesforce`, `describe_response_builder.py`.
+    let whole = members(
+        "actionOverrides compactLayoutable defaultImplementation extendedBy extendsInterfaces implementedBy \
+         implementsInterfaces listviewable lookupLayoutable namedLayoutInfos networkScopeFieldName searchLayoutable \
+         sobjectDescribeOption",
+        json!({}),
+    );
+    sample.as_object_mut().unwrap().extend(whole.as_object().unwrap().clone());
+    for url in ["uiDetailTemplate", "uiEditTemplate", "uiNewRecord"] {
+        sample["urls"][url] = json!("");
+    }
     sample["fields"] = json!([field]);
     sample["childRelationships"] = json!([members(
         "cascadeDelete childSObject deprecatedAndHidden field junctionIdListNames junctionReferenceTo relationshipName \

@@ -34,6 +34,7 @@ impl Who {
 
 pub(super) const API_ENABLED: &str =
     "Users > Permission Sets (or Profiles), System Permissions, \"API Enabled\"";
+const API_ONLY: &str = "Users > Permission Sets (or Profiles), System Permissions, \"API Only User\"";
 const API_REQUESTS: &str = "Company Settings > Company Information, \"API Requests, Last 24 Hours\"";
 const PERMISSION_SETS: &str = "Users > Permission Sets (or Profiles)";
 const SCOPES: &str =
@@ -84,6 +85,7 @@ fn of_request(failure: RequestFailure) -> Option<Fix> {
         RequestFailure::Forbidden => in_setup(PERMISSION_SETS),
         RequestFailure::IpRestricted => in_setup(oauth_messages::PROFILE),
         RequestFailure::ApiAccessDenied => in_setup(API_ENABLED),
+        RequestFailure::ApiOnlyUser => in_setup(API_ONLY),
         RequestFailure::WebScopeMissing => Some(Fix { who: Who::Developer, place: Some(SCOPES) }),
         RequestFailure::PasswordExpired
         | RequestFailure::MfaRequired

@@ -295,6 +295,9 @@ fn request_failed(failure: RequestFailure) -> Message {
         RequestFailure::WebScopeMissing => {
             forbidden!("This app may not open pages of Salesforce: it lacks the scope \"web\".")
         }
+        RequestFailure::ApiOnlyUser => {
+            forbidden!("Your Salesforce user may use the API only, and open no pages of Salesforce.")
+        }
         RequestFailure::PasswordExpired => Message(
             "Your Salesforce password has expired",
             &[

@@ -256,6 +256,7 @@ mod tests {
             RequestFailure::NotFound,
             RequestFailure::Forbidden,
             RequestFailure::WebScopeMissing,
+            RequestFailure::ApiOnlyUser,
             RequestFailure::NeedsReconnecting,
             RequestFailure::ApiAccessDenied,
             RequestFailure::PasswordExpired,

@@ -38,6 +38,8 @@ pub enum RequestFailure {
     ApiAccessDenied,
     /// The app lacks the scope `web`, which opening a page of Salesforce needs.
     WebScopeMissing,
+    /// Salesforce opens no page for the user, who may use the API only.
+    ApiOnlyUser,
     /// The user's Salesforce password has expired.
     PasswordExpired,
     /// Salesforce wants a second factor from the user.
@@ -83,6 +85,7 @@ impl RequestFailure {
             | Self::NeedsReconnecting
             | Self::ApiAccessDenied
             | Self::WebScopeMissing
+            | Self::ApiOnlyUser
             | Self::PasswordExpired
             | Self::MfaRequired
             | Self::TermsNotAccepted => StatusCode::FORBIDDEN,
@@ -110,6 +113,7 @@ impl RequestFailure {
             Self::Forbidden
             | Self::ApiAccessDenied
             | Self::WebScopeMissing
+            | Self::ApiOnlyUser
             | Self::PasswordExpired
             | Self::MfaRequired
             | Self::TermsNotAccepted => "forbidden",
@@ -152,6 +156,7 @@ impl RequestFailure {
                 duty_of_user(error).unwrap_or(Self::ApiAccessDenied)
             }
             ("forbidden", Error::FrontdoorDenied(FrontdoorDenied::Scope)) => Self::WebScopeMissing,
+            ("forbidden", Error::FrontdoorDenied(FrontdoorDenied::Session)) => Self::ApiOnlyUser,
             ("needs_reconnecting", _) => Self::NeedsReconnecting,
             ("forbidden", _) => duty_of_user(error).unwrap_or(Self::Forbidden),
             ("refused", _) => Self::Refused,

@@ -19,6 +19,8 @@ use crate::tests::*;
 use crate::{error::Error, query::soql::date::SoqlDateTime, request::retry::Retry};
 
 pub(super) const ID: &str = "001D000000IqhSLIAZ";
+const RECORD_TYPE: &str = "012D000000IqhSLIAZ";
+const AGENT: &str = "0XxKa0000000001KAA";
 
 #[derive(Deserialize)]
 #[allow(dead_code, reason = "read by serde only")]
@@ -100,6 +102,35 @@ fn operations_with_body() -> impl Iterator<Item = (&'static str, Operation)> {
         "create with a file": sf => async move {
             let file = crate::records::blob::BlobUpload::new("Body", "x", "x");
             sf.sobject("A").create_with_blob(&json!({}), file).await
+        };
+        "frontdoor": sf => async move { sf.frontdoor_url("/x").await };
+        "GraphQL": sf => sf.graphql("{ a }").fetch::<Row>();
+        "GraphQL, partial": sf => sf.graphql("{ a }").fetch_partial::<Row>();
+        "flow": sf => async move { sf.flow("F").run(&json!({})).await };
+        "Apex action": sf => async move { sf.apex_action("A").run_many(&[json!({})]).await };
+        "standard action": sf => async move { sf.standard_action("A").run(&json!({})).await };
+        "actions": sf => async move { sf.actions(&crate::actions::ActionKind::Flow).await };
+        "description of an action": sf => async move { sf.flow("F").describe().await };
+        "quick action": sf => async move { sf.quick_action("Q").run(None, &json!({})).await };
+        "defaults of a quick action": sf => async move { sf.sobject("A").quick_action("Q").defaults::<Row>(None).await };
+        "quick actions": sf => async move { sf.quick_actions().await };
+        "named query": sf => sf.named_query("N").page::<Row>();
+        "approvals": sf => async move { sf.approvals().list().await };
+        "approval": sf => async move {
+            sf.approvals().send_one(crate::actions::ApprovalRequest::submit(ID)?).await
+        };
+        "object info": sf => async move { sf.sobject("A").object_info().await };
+        "picklists": sf => async move { sf.sobject("A").picklists(RECORD_TYPE.parse()?).await };
+        "picklist": sf => async move { sf.sobject("A").picklist(RECORD_TYPE.parse()?, "F").await };
+        "layout": sf => async move { sf.sobject("A").layout(crate::ui::LayoutMode::Edit, None).await };
+        "defaults of a record": sf => async move { sf.sobject("A").create_defaults(None).await };
+        "Data 360": sf => sf.data360_query::<Row>("SELECT 1").fetch_all();
+        "API host": sf => async move {
+            let host = sf.api_host(sf.instance_url()?.as_str())?;
+            host.request("GET", "/x").send().await?.json::<Row>()
+        };
+        "agent": sf => async move {
+            sf.api_host(sf.instance_url()?.as_str())?.agent(AGENT.parse()?).start().await
         };
         "raw, typed": sf => async move { sf.get("x").send().await?.json::<Row>() };
     };

@@ -57,6 +57,10 @@ async fn force(org: &Value) -> Outcome {
     let wrong = "query { uiapi { query { Account { edges { node { Nope { value } } } } } } }";
     assert!(client.graphql().query_raw(wrong, None).await.is_err(), "errors in a 200 are errors");
 
+    // Its readers of describes take no missing member.
+    let described = client.rest().describe("Account").await?;
+    assert!(described.fields.iter().any(|field| field.name == "Industry" && field.picklist_values.is_some()));
+
     let info = client.ui().object_info("Account").await?;
     assert!(info.fields["Name"].required);
     let defaults = client.ui().create_defaults("Account").await;

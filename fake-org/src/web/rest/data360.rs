@@ -11,7 +11,9 @@ pub(super) fn create(request: &RestRequest<'_>, _: &mut Inner) -> Result {
     let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let declared = &request.org.declared.data360_queries;
     let sql = body["sql"].as_str().unwrap_or_default();
-    let Some(number) = declared.iter().position(|spec| spec.sql == sql) else {
+    let dataspace = request.header("dataspace").unwrap_or("default");
+    let is_here = |spec: &Data360Spec| spec.dataspace.is_empty() || spec.dataspace == dataspace;
+    let Some(number) = declared.iter().position(|spec| spec.sql == sql && is_here(spec)) else {
         // Code and text are unverified.
         return Err(ApiError::new(400, "BAD_REQUEST", "syntax error").into());
     };

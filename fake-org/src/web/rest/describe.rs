@@ -41,6 +41,7 @@ pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
         return Ok(unchanged);
     }
     let mut body = head(request, object);
+    add_details(request, object, &mut body);
     body["fields"] = object
         .fields
         .iter()
@@ -94,19 +95,66 @@ fn head(request: &RestRequest<'_>, object: &Object) -> Value {
     let place = format!("{}{api}/sobjects/{}", request.root(), object.name);
     let writable = !object.read_only;
     json!({
-        "activateable": false, "createable": writable, "custom": object.is_custom(), "customSetting": false,
+        "activateable": false, "associateEntityType": null, "associateParentEntity": null, "createable": writable, "custom": object.is_custom(), "customSetting": false,
         "deepCloneable": false, "deletable": writable && object.name != "User", "deprecatedAndHidden": false,
         "feedEnabled": false, "hasSubtypes": false, "isInterface": false, "isSubtype": false,
         "keyPrefix": object.prefix, "label": object.label, "labelPlural": object.plural, "layoutable": writable,
         "mergeable": false, "mruEnabled": writable, "name": object.name, "queryable": true,
         "replicateable": true, "retrieveable": true, "searchable": writable, "triggerable": writable,
         "undeletable": writable, "updateable": writable,
-        "urls": {
-            "sobject": place,
-            "describe": format!("{place}/describe"),
-            "rowTemplate": format!("{place}/{{ID}}"),
-        },
+        "urls": urls(object, &place),
     })
+}
+
+/// The paths of an object; some are of resources that this org does not have, as a describe names them all the same.
+fn urls(object: &Object, place: &str) -> Value {
+    let mut urls = json!({
+        "sobject": place, "describe": format!("{place}/describe"), "rowTemplate": format!("{place}/{{ID}}"),
+    });
+    if !object.read_only {
+        for (name, path) in [
+            ("approvalLayouts", "describe/approvalLayouts"),
+            ("compactLayouts", "describe/compactLayouts"),
+            ("layouts", "describe/layouts"),
+            ("listviews", "listviews"),
+            ("quickActions", "quickActions"),
+        ] {
+            urls[name] = format!("{place}/{path}").into();
+        }
+    }
+    urls
+}
+
+/// What only the whole describe of an object says. Members and values: recorded describes of version 61.0.
+fn add_details(request: &RestRequest<'_>, object: &Object, body: &mut Value) {
+    let writable = !object.read_only;
+    for (name, value) in [
+        ("actionOverrides", json!([])),
+        ("compactLayoutable", json!(writable)),
+        ("defaultImplementation", Value::Null),
+        ("extendedBy", Value::Null),
+        ("extendsInterfaces", Value::Null),
+        ("implementedBy", Value::Null),
+        ("implementsInterfaces", Value::Null),
+        ("listviewable", Value::Null),
+        ("lookupLayoutable", Value::Null),
+        ("namedLayoutInfos", json!([])),
+        ("networkScopeFieldName", Value::Null),
+        ("searchLayoutable", json!(writable)),
+        ("sobjectDescribeOption", json!("FULL")),
+    ] {
+        body[name] = value;
+    }
+    if writable && !is_tooling(request) {
+        let page = request.org.instance_url();
+        for (name, path) in [
+            ("uiDetailTemplate", "/{ID}".to_owned()),
+            ("uiEditTemplate", "/{ID}/e".to_owned()),
+            ("uiNewRecord", format!("/{}/e", object.prefix)),
+        ] {
+            body["urls"][name] = format!("{page}{path}").into();
+        }
+    }
 }
 
 fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
@@ -126,7 +174,7 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
         })
         .collect();
     let long = field.kind.is_long();
-    json!({
+    let mut described = json!({
         "aggregatable": !long && !matches!(field.kind, Kind::Boolean | Kind::MultiPicklist), "autoNumber": field.name == "CaseNumber", "byteLength": if text { length * 3 } else { length },
         "calculated": false, "cascadeDelete": false, "caseSensitive": false,
         "createable": !field.read_only, "custom": field.is_custom(),
@@ -145,7 +193,31 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
         "restrictedPicklist": field.restricted, "scale": if field.kind == Kind::Currency { 2 } else { 0 },
         "soapType": soap, "sortable": field.kind.is_sortable(), "type": field.kind.name(), "unique": field.unique,
         "updateable": !field.read_only, "writeRequiresMasterRead": false,
-    })
+    });
+    let is_free_text = matches!(field.kind, Kind::TextArea(length) if length <= 255);
+    // Members and values: recorded describes of version 61.0.
+    for (name, value) in [
+        ("aiPredictionField", json!(false)),
+        ("calculatedFormula", Value::Null),
+        ("compoundFieldName", Value::Null),
+        ("controllerName", Value::Null),
+        ("defaultValueFormula", Value::Null),
+        ("displayLocationInDecimal", json!(false)),
+        ("encrypted", json!(false)),
+        ("extraTypeInfo", json!(is_free_text.then_some("plaintextarea"))),
+        ("filteredLookupInfo", Value::Null),
+        ("formulaTreatNullNumberAsZero", json!(false)),
+        ("highScaleNumber", json!(false)),
+        ("mask", Value::Null),
+        ("maskType", Value::Null),
+        ("referenceTargetField", Value::Null),
+        ("relationshipOrder", Value::Null),
+        ("restrictedDelete", json!(false)),
+        ("searchPrefilterable", json!(matches!(field.kind, Kind::Reference(..)))),
+    ] {
+        described[name] = value;
+    }
+    described
 }
 
 fn soap_type(kind: Kind) -> (&'static str, usize) {

@@ -40,6 +40,7 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
         "graphql",
         "jobs",
         "limits",
+        "named",
         "parameterizedSearch",
         "process",
         "query",
@@ -48,6 +49,7 @@ pub(super) fn resources(request: &RestRequest<'_>, _: &mut Inner) -> Result {
         "recent",
         "search",
         "sobjects",
+        "ssot",
         "tooling",
         "ui-api",
     ] {
