@@ -42,7 +42,7 @@ pub(crate) fn serve() {
 
 fn describe() -> Vec<u8> {
     let field = |n: usize| {
-        let values: Vec<_> = (0..if n % 8 == 0 { 20 } else { 0 })
+        let values: Vec<_> = (0..if n.is_multiple_of(8) { 20 } else { 0 })
             .map(|n| json!({ "active": true, "defaultValue": false, "label": format!("Value {n}"), "validFor": null, "value": format!("v{n}") }))
             .collect();
         json!({

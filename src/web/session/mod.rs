@@ -45,14 +45,12 @@ pub(crate) fn may_reseal(request: &HttpRequest) -> bool {
 /// app's concern: a `Cache-Control` beside it is left as it is.
 pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
     let request = response.request().clone();
-    if embedded {
-        if app_session::was_resealed(&request) && may_reseal(&request) {
-            app_session::finish_resealing(&request);
-            if let Some(removal) = app_session::leftover(&request)
-                && response.response_mut().add_cookie(&removal).is_ok()
-            {
-                forbid_shared_caching(response.headers_mut());
-            }
+    if embedded && app_session::was_resealed(&request) && may_reseal(&request) {
+        app_session::finish_resealing(&request);
+        if let Some(removal) = app_session::leftover(&request)
+            && response.response_mut().add_cookie(&removal).is_ok()
+        {
+            forbid_shared_caching(response.headers_mut());
         }
     }
     let is_changed = app_session::is_changed(&request);
