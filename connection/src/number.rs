@@ -77,7 +77,8 @@ pub(crate) fn parts(text: &str) -> Option<Parts<'_>> {
             if !is_digits(digits) {
                 return None;
             }
-            exponent.parse().ok()?
+            // Beyond 64 bits the value is zero or out of range as well, and no sum with a length overflows.
+            exponent.parse().unwrap_or(if exponent.starts_with('-') { i64::MIN / 2 } else { i64::MAX / 2 })
         }
     };
     Some(Parts { negative, whole, fraction: fraction.unwrap_or_default(), exponent })
@@ -113,6 +114,9 @@ mod tests {
             ("1.5e1", Some(15)),
             ("150e-1", Some(15)),
             ("0.0E99999999", Some(0)),
+            ("0E99999999999999999999", Some(0)),
+            ("1E99999999999999999999", None),
+            ("1E-99999999999999999999", None),
             ("9007199254740993.0", Some(9_007_199_254_740_993)),
             ("5.5", None),
             ("1.5E0", None),

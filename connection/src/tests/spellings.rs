@@ -17,9 +17,9 @@ use crate::{
     },
 };
 
-/// Number of numbers, and of texts. Each is read in 6 ways into 4 types, each in a struct and in a flattened one, and into a
-/// map and a `Value`: 12,000 comparisons.
-const CASES: usize = 100;
+/// Number of numbers, and of texts. Each is read in 6 ways into a type, in a struct and in a flattened one, and into a map
+/// and a `Value`: numbers into 4 types, 4,800 comparisons; texts into one, dates and times into 4, 1,920 and more.
+const CASES: usize = 80;
 /// Above what Salesforce calculates with. A read may fail, and never has another value.
 const TOO_LARGE: [&str; 3] = ["1e309", "1e401", "1e99999999999999999999"];
 const RECORD: &str = "001D000000IqhSLIAZ";
@@ -212,9 +212,11 @@ async fn a_text_reads_the_same_in_each_way() {
         *cell.lock().unwrap() = sent.clone();
         let read = same::<Option<String>>(&sf, &text).await;
         assert_eq!(read, Some(Some(text.clone()).filter(|text| !text.is_empty())));
-        same::<Option<SoqlDate>>(&sf, &text).await;
-        same::<Option<SoqlDateTime>>(&sf, &text).await;
-        same::<Option<SoqlTime>>(&sf, &text).await;
+        if text.starts_with(|first: char| first.is_ascii_digit()) {
+            same::<Option<SoqlDate>>(&sf, &text).await;
+            same::<Option<SoqlDateTime>>(&sf, &text).await;
+            same::<Option<SoqlTime>>(&sf, &text).await;
+        }
         same_in_maps(&sf, &sent).await;
     }
 }
