@@ -153,7 +153,8 @@ impl Consumer {
     /// [`Delivery::position`] there in the transaction of its other work.
     ///
     /// `function` is called when this process begins to run the consumer. It returns the position that was written last;
-    /// `None` before the first. The store still has the lease, and how far a quiet topic is. If the function fails it is
+    /// `None` before the first. A handler has to write the position of each event for which it returns `Ok`, also of one that it
+    /// leaves out. The store still has the lease, and how far a quiet topic is. If the function fails it is
     /// called again, with growing waits up to a minute.
     ///
     /// A process that was paused may handle an event that another one has handled meanwhile. Let the transaction fail then:

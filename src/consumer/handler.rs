@@ -17,10 +17,10 @@ pub(super) enum HandlerError {
     Failed(Box<dyn StdError + Send + Sync>),
 }
 
-/// The handler panicked. The panic hook has reported where.
+/// A function of the app panicked. The panic hook has reported where.
 #[derive(Debug, thiserror::Error)]
-#[error("the handler panicked")]
-struct Panicked;
+#[error("the function panicked")]
+pub(super) struct Panicked;
 
 type Handler =
     dyn Fn(&Delivery<RawEvent>, Connection) -> BoxFuture<'static, Result<(), HandlerError>> + Send + Sync;

@@ -20,16 +20,16 @@ struct Inner {
 }
 
 impl Progress {
-    /// The event before this position is done with.
-    pub(super) fn handled(&self, position: Position) {
+    /// The event before this position is done with. `last` is the last one that a handler has handled.
+    pub(super) fn done(&self, position: Position, last: Option<Position>) {
         let mut reached = lock(&self.0.reached);
-        reached.0 = Some(Place { at: Some(position.clone()), event: Some(position) });
+        reached.0 = Some(Place { at: Some(position), event: last });
         reached.1 = reached.1.saturating_add(1);
         drop(reached);
         self.0.changed.notify_one();
     }
 
-    /// There is no event before this position that is not done with. `last` is the last event that is.
+    /// There is no event before this position that is not done with. `last` is the last one that a handler has handled.
     pub(super) fn passed(&self, position: Position, last: Option<Position>) {
         let mut reached = lock(&self.0.reached);
         reached.0 = Some(Place { at: Some(position), event: last });

@@ -1,7 +1,8 @@
 //! [`Reader`]: takes the events of a term one after the other, and hands each to its handler until it is done with.
 
-use std::{convert::Infallible, error::Error as StdError, sync::Arc};
+use std::{convert::Infallible, error::Error as StdError, panic::AssertUnwindSafe, sync::Arc};
 
+use futures_util::FutureExt as _;
 use salesforce_connection::{
     Connection, Error,
     events::{DecodeError, Delivery, Position, PubSubError, RawEvent, StartFrom, Subscription},
@@ -10,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Consumer,
-    handler::HandlerError,
+    handler::{HandlerError, Panicked},
     policy::{LostPosition, OnFailure, Resync, UndecodableEvent},
     progress::Progress,
     status::{Outcome, Status},
@@ -70,8 +71,8 @@ impl Reader {
     }
 
     async fn try_run(&self, place: Place<Position>) -> Result<Infallible, Ended> {
-        let mut last = place.event.clone();
-        let mut next = Next::Again(self.start(place).await?);
+        let (start, mut last) = self.start(place).await?;
+        let mut next = Next::Again(start);
         loop {
             let opened = match next {
                 Next::End(ended) => return Err(ended),
@@ -93,17 +94,18 @@ impl Reader {
         self.connection.subscribe(self.consumer.topic.clone(), start)
     }
 
-    /// Returns where to start: after the stored position, or the one that the app has.
-    async fn start(&self, place: Place<Position>) -> Result<StartFrom, Ended> {
+    /// Returns where to start, after the stored position or the one that the app has, and the last event that was handled.
+    async fn start(&self, place: Place<Position>) -> Result<(StartFrom, Option<Position>), Ended> {
         let stored = place.at.map(StartFrom::After).unwrap_or_else(|| self.consumer.start.clone());
-        let Some(resume) = &self.consumer.resume else { return Ok(stored) };
+        let Some(resume) = &self.consumer.resume else { return Ok((stored, place.event)) };
         let own = self.until_it_works("the function of `resume_from` failed", || resume.call()).await?;
-        Ok(match own {
-            // The store's is the same, or later if the topic was quiet since.
-            own if own == place.event => stored,
-            Some(own) => StartFrom::After(own),
+        let start = match &own {
+            // The store's is the same, or later: after events without a handler, or signs of life of a quiet topic.
+            own if *own == place.event => stored,
+            Some(own) => StartFrom::After(own.clone()),
             None => self.consumer.start.clone(),
-        })
+        };
+        Ok((start, own))
     }
 
     /// Reads a subscription to its end.
@@ -136,8 +138,10 @@ impl Reader {
             }
             match item {
                 Err(_quiet) => {
-                    if opened.all > 0 {
+                    if opened.is_current {
                         self.status.caught_up();
+                    } else {
+                        self.status.troubled(ConsumerProblem::Unreachable);
                     }
                     if let Some(position) = events.position() {
                         self.progress.passed(position, last.clone());
@@ -145,17 +149,17 @@ impl Reader {
                 }
                 Ok(Ok(Some(delivery))) => {
                     let position = delivery.position.clone();
-                    if let Err(ended) = self.handle(delivery).await {
-                        return Next::End(ended);
+                    match self.handle(delivery).await {
+                        Ok(Outcome::Handled) => *last = Some(position.clone()),
+                        Ok(Outcome::PassedOver | Outcome::Skipped | Outcome::Undecodable) => {}
+                        Err(ended) => return Next::End(ended),
                     }
-                    *last = Some(position.clone());
-                    self.progress.handled(position);
+                    self.progress.done(position, last.clone());
                 }
                 Ok(Err(Error::Events(error))) => match error {
                     PubSubError::Undecodable { schema_id, position, source, .. } => {
-                        *last = Some(position.clone());
                         self.undecodable(None, schema_id, position.clone(), *source);
-                        self.progress.handled(position);
+                        self.progress.done(position, last.clone());
                     }
                     error @ PubSubError::LostPosition(_) => return self.lost(&error),
                     error => return Next::End(Ended::Failed(error.into())),
@@ -208,7 +212,10 @@ impl Reader {
             let called = tokio::select! {
                 biased;
                 () = self.stopping.cancelled() => return Err(Ended::Stopped),
-                called = function() => called,
+                // A panic must not end the consumer: it counts as a failure.
+                called = AssertUnwindSafe(async { function().await }).catch_unwind() => {
+                    called.unwrap_or_else(|_| Err(Panicked.into()))
+                }
             };
             match called {
                 Ok(value) => return Ok(value),
@@ -232,33 +239,27 @@ impl Reader {
         }
     }
 
-    /// Hands an event to its handler until it is done with.
-    async fn handle(&self, delivery: Delivery<RawEvent>) -> Result<(), Ended> {
+    /// Hands an event to its handler until it is done with, and returns how.
+    async fn handle(&self, delivery: Delivery<RawEvent>) -> Result<Outcome, Ended> {
         self.status.begin(delivery.header.as_ref().map(|header| header.committed_at));
         let is_own = delivery.header.as_ref().is_some_and(|header| {
             let client = self.client_name.as_deref().filter(|_| self.consumer.ignores_own_changes);
             client.is_some_and(|client| header.is_from(client))
         });
         if is_own {
-            self.status.done(Outcome::PassedOver);
-            return Ok(());
+            return Ok(self.done(Outcome::PassedOver));
         }
         let mut failures = 0;
         loop {
             let Some(handled) = self.consumer.handlers.handle(&delivery, &self.connection).await else {
-                self.status.done(Outcome::PassedOver);
-                return Ok(());
+                return Ok(self.done(Outcome::PassedOver));
             };
             let error = match handled {
-                Ok(()) => {
-                    self.status.done(Outcome::Handled);
-                    return Ok(());
-                }
+                Ok(()) => return Ok(self.done(Outcome::Handled)),
                 Err(HandlerError::Undecodable(error)) => {
                     let (event, position) = (&delivery.event, delivery.position.clone());
                     let name = Some(event.name().to_owned());
-                    self.undecodable(name, event.schema_id().to_owned(), position, error);
-                    return Ok(());
+                    return Ok(self.undecodable(name, event.schema_id().to_owned(), position, error));
                 }
                 Err(HandlerError::Failed(error)) => error,
             };
@@ -267,12 +268,16 @@ impl Reader {
             self.report(&delivery, &*error, failures, skips);
             drop(error);
             if skips {
-                self.status.done(Outcome::Skipped);
-                return Ok(());
+                return Ok(self.done(Outcome::Skipped));
             }
             self.status.blocked();
             self.pause(failures - 1).await?;
         }
+    }
+
+    fn done(&self, outcome: Outcome) -> Outcome {
+        self.status.done(outcome);
+        outcome
     }
 
     fn report(&self, delivery: &Delivery<RawEvent>, error: &dyn StdError, failures: u32, skips: bool) {
@@ -285,16 +290,22 @@ impl Reader {
         }
     }
 
-    fn undecodable(&self, name: Option<String>, schema_id: String, position: Position, error: DecodeError) {
+    fn undecodable(
+        &self,
+        name: Option<String>,
+        schema_id: String,
+        position: Position,
+        error: DecodeError,
+    ) -> Outcome {
         let consumer = &self.consumer.name;
         tracing::warn!(%consumer, name, schema_id, %position, %error, "an event cannot be read, and is passed over");
         if let Some(function) = &self.consumer.on_undecodable {
             let event = UndecodableEvent { name, schema_id, position, error };
-            let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| function(&event)));
+            let called = std::panic::catch_unwind(AssertUnwindSafe(|| function(&event)));
             if called.is_err() {
                 tracing::error!(%consumer, "the function of `on_undecodable` panicked");
             }
         }
-        self.status.done(Outcome::Undecodable);
+        self.done(Outcome::Undecodable)
     }
 }

@@ -15,7 +15,7 @@ use super::{
     CallbackPurpose, GrantHandle, GrantManager, GrantTokens, LogInError, Profile, sandboxes::Sandboxes,
 };
 use salesforce_connection::{
-    Connection, OrgId, Secret, UserId, UserRef,
+    Connection, Error, OrgId, Secret, UserId, UserRef,
     oauth::{LoginHost, Scopes},
     token::{FixedToken, TokenSource},
 };
@@ -216,6 +216,18 @@ pub(crate) enum NotDecided {
     Failed(&'static str, #[source] BoxError),
     #[error("{0} panicked")]
     Panicked(&'static str),
+}
+
+impl NotDecided {
+    /// Returns whether the request to the org failed for its user alone, whose token is refreshed or who has too many
+    /// requests at a time. Another user's request may succeed.
+    pub(super) fn is_of_user(&self) -> bool {
+        let Self::Failed(_, source) = self else { return false };
+        matches!(
+            source.downcast_ref(),
+            Some(Error::Unavailable { .. } | Error::ConcurrencyLimit { .. } | Error::QuotaReserved { .. })
+        )
+    }
 }
 
 /// Awaits a function of the app, for a while.

@@ -107,7 +107,8 @@ impl GrantManager {
             return Ok(!is_sandbox);
         }
         let question = sandboxes.question(org);
-        let mut question = question.lock().await;
+        let asked = tokio::time::timeout(TIMEOUT, question.lock()).await;
+        let mut question = asked.map_err(|_| StoreError::Unavailable(Pausing.into()))?;
         // Another request has asked meanwhile.
         if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
             return Ok(!is_sandbox);
@@ -132,7 +133,9 @@ impl GrantManager {
             }
             Err(error) => {
                 tracing::warn!(%error, %org, "{NOT_SAID}");
-                question.outage_until = Some(self.config.clock.instant() + OUTAGE_PAUSE);
+                if !error.is_of_user() {
+                    question.outage_until = Some(self.config.clock.instant() + OUTAGE_PAUSE);
+                }
                 Err(StoreError::Unavailable(error.into()))
             }
         }

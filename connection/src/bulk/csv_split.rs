@@ -21,11 +21,36 @@ pub(crate) struct CsvSplitter {
     searched: usize,
     place: Place,
     delimiter: u8,
-    /// How the delimiter is found in the header, which has not been read.
-    header: Option<StatedDelimiter>,
+    /// The search for the header's end, until it is found.
+    header: Option<HeaderSearch>,
     /// Number of line breaks before the searched place, and before the current record.
     lines: u64,
     lines_before: u64,
+}
+
+/// The search for the end of a header, which says the delimiter. Each byte is looked at once.
+#[derive(Debug)]
+struct HeaderSearch {
+    stated: StatedDelimiter,
+    /// Number of blank bytes before the header.
+    start: usize,
+    searched: usize,
+}
+
+impl HeaderSearch {
+    /// Returns whether the header ends in the bytes so far. Names have no line break, so that it ends at the same place with
+    /// each delimiter.
+    fn is_over(&mut self, csv: &[u8]) -> bool {
+        self.start += csv.iter().skip(self.start).take_while(|byte| is_blank(byte)).count();
+        let from = self.start.max(self.searched);
+        self.searched = csv.len();
+        csv.get(from..).is_some_and(|rest| memchr::memchr2(b'\n', b'\r', rest).is_some())
+    }
+}
+
+/// Returns whether a byte may stand before the header.
+fn is_blank(byte: &u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 /// Where the search is in a cell.
@@ -77,7 +102,7 @@ pub(crate) fn without_stray_nuls(csv: &[u8], delimiter: u8, is_begin: bool) -> C
 
 /// Returns CSV from its first line on that is not blank. Blanks of other kinds are a name, of a header that no result has.
 fn without_blank_lines(csv: &[u8]) -> &[u8] {
-    let start = csv.iter().position(|byte| !matches!(byte, b'\r' | b'\n' | 0));
+    let start = csv.iter().position(|byte| !is_blank(byte));
     csv.get(start.unwrap_or(csv.len())..).unwrap_or_default()
 }
 
@@ -100,7 +125,7 @@ impl CsvSplitter {
 
     /// Splits a result of Salesforce, whose header says its delimiter.
     pub(crate) fn of_result(stated: StatedDelimiter) -> Self {
-        Self { header: Some(stated), ..Self::new(b',') }
+        Self { header: Some(HeaderSearch { stated, start: 0, searched: 0 }), ..Self::new(b',') }
     }
 
     pub(crate) fn delimiter(&self) -> u8 {
@@ -139,17 +164,15 @@ impl CsvSplitter {
 
     /// Returns all complete records in one piece. It is empty if there are none.
     pub(crate) fn take_complete(&mut self) -> Result<Bytes, RecordTooLong> {
-        if let Some(stated) = self.header {
-            // Names have no line break, so that the header ends at the same place with each delimiter.
-            let header = without_blank_lines(&self.buffer);
-            if memchr::memchr2(b'\n', b'\r', header).is_none() {
+        if let Some(search) = &mut self.header {
+            if !search.is_over(&self.buffer) {
                 return if self.buffer.len() > MAX_RECORD_BYTES {
                     Err(RecordTooLong)
                 } else {
                     Ok(Bytes::new())
                 };
             }
-            self.delimiter = stated.in_header(header);
+            self.delimiter = search.stated.in_header(&self.buffer);
             self.header = None;
         }
         let mut end = 0;
@@ -166,8 +189,8 @@ impl CsvSplitter {
 
     /// Returns the rest at the end of the stream: a last record without a line break.
     pub(crate) fn take_rest(&mut self) -> Bytes {
-        if let Some(stated) = self.header.take() {
-            self.delimiter = stated.in_header(&self.buffer);
+        if let Some(search) = self.header.take() {
+            self.delimiter = search.stated.in_header(&self.buffer);
         }
         self.searched = self.buffer.len();
         self.take_searched()

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::scene::{
-    Account, CRASH, Handled, OnDemand, Scene, TOPIC, eventually, health, name, until, until_running,
+    Account, CRASH, Handled, NAME, OnDemand, Scene, TOPIC, eventually, health, name, until, until_running,
 };
 use crate::support::ADA;
 use actix_salesforce::{
@@ -14,7 +14,7 @@ use actix_salesforce::{
     admin::ConsumerState,
     consumer::Consumer,
     events::{Change, Delivery, Position, RawEvent, StartFrom},
-    store::MemoryStore,
+    store::{ConsumerKey, MemoryStore},
 };
 use salesforce_fake_org::FakeOrg;
 use serde_json::{Value, json};
@@ -264,5 +264,33 @@ async fn a_handle_that_is_dropped_hands_over_too() {
     scene.create(&["1"]).await;
     scene.handled.until(1).await;
     assert!(started.elapsed() < CRASH / 2, "{:?}", started.elapsed());
+    second.shutdown().await;
+}
+
+/// The app's table has no position of an event that no handler took.
+#[actix_web::test]
+async fn events_without_a_handler_leave_the_stored_position_beside_the_apps_own() {
+    let scene = Scene::start().await;
+    let handled = scene.handled.clone();
+    let consumer = Consumer::new(NAME, "/data/ChangeEvents", StartFrom::Latest)
+        .on("Contact", move |_: Delivery<RawEvent>, _: Connection| {
+            handled.add("contact");
+            std::future::ready(Ok::<(), OnDemand>(()))
+        })
+        .resume_from(|| std::future::ready(Ok::<Option<Position>, OnDemand>(None)));
+    let first = scene.process(consumer.clone()).await;
+    until_running(&first).await;
+    scene.create(&["passed over"]).await;
+    let key = ConsumerKey::new(NAME, scene.org.organization_id().parse().unwrap(), "/data/ChangeEvents");
+    let started = Instant::now();
+    while scene.store.load_position(key).await.unwrap().is_none_or(|record| record.version < 2) {
+        assert!(started.elapsed() < Duration::from_secs(20), "the position is written");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    first.shutdown().await;
+    let sf = scene.connection().await;
+    sf.sobject("Contact").create(&json!({ "LastName": "Byron" })).await.unwrap();
+    let second = scene.process(consumer).await;
+    scene.handled.until(1).await;
     second.shutdown().await;
 }

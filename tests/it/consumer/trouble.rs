@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -21,7 +21,7 @@ use actix_salesforce::{
     admin::{ConsumerProblem, ConsumerState},
     config::ConfigError,
     consumer::{Consumer, LostPosition, OnFailure},
-    events::{Change, Delivery, StartFrom},
+    events::{Change, Delivery, Position, StartFrom},
 };
 use salesforce_fake_org::PubSubFault;
 
@@ -330,4 +330,38 @@ async fn mistakes_in_a_consumer_are_said_at_the_start() {
     let settings = scene.settings().store(Arc::new(super::former::FormerStore::default()));
     let error = refused(settings.consumer(with("one", TOPIC)).build()).await;
     assert!(error.contains("positions of consumers"), "{error}");
+}
+
+/// It counts as a failure: the consumer goes on.
+#[actix_web::test]
+async fn a_function_of_the_app_that_panics_is_called_again() {
+    let scene = Scene::start().await;
+    let calls = Arc::new(AtomicU32::default());
+    let counted = Arc::clone(&calls);
+    let consumer = scene.consumer().resume_from(move || {
+        let call = counted.fetch_add(1, Ordering::SeqCst);
+        async move {
+            assert!(call > 0, "on demand");
+            Ok::<Option<Position>, OnDemand>(None)
+        }
+    });
+    scene.create(&["1"]).await;
+    let process = scene.process(consumer).await;
+    assert_eq!(scene.handled.until(1).await, ["1"]);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    process.shutdown().await;
+}
+
+/// A consumer that has read all events is not up to date without a stream.
+#[actix_web::test]
+async fn an_outage_of_the_stream_is_in_the_health() {
+    let scene = Scene::start().await;
+    let process = scene.process(scene.consumer()).await;
+    scene.create(&["1"]).await;
+    scene.handled.until(1).await;
+    until(&process, "it has read all", |health| health.problem.is_none() && health.handled == 1).await;
+    scene.org.pubsub().arm(PubSubFault::status(14, "").times(u64::MAX));
+    until(&process, "it is unreachable", |health| health.problem == Some(ConsumerProblem::Unreachable)).await;
+    scene.org.pubsub().disarm();
+    process.shutdown().await;
 }

@@ -49,7 +49,7 @@ struct Open {
     since: Instant,
 }
 
-/// How often a stream was opened.
+/// How often a stream was opened, and whether one is open.
 #[doc(hidden)]
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Openings {
@@ -57,6 +57,8 @@ pub struct Openings {
     pub all: u64,
     /// With the latest event, because there was no position yet. From the second time on events from before may be missing.
     pub at_latest: u64,
+    /// Whether a stream is open and no event that arrived waits for its schema: there are no further events.
+    pub is_current: bool,
 }
 
 /// Receives the events of one topic.
@@ -155,9 +157,17 @@ impl Engine {
         }
     }
 
+    /// Notes whether the events so far are all that there are.
+    fn set_current(&self, is_current: bool) {
+        self.openings.send_if_modified(|openings| {
+            std::mem::replace(&mut openings.is_current, is_current) != is_current
+        });
+    }
+
     /// Closes the stream for good.
     fn end(&mut self, error: Error) -> Error {
         self.open = None;
+        self.set_current(false);
         self.has_ended = true;
         error
     }
@@ -184,6 +194,7 @@ impl Engine {
             }
             Err(SchemaError::Call(error)) => return Err(self.schema_failed(error).await),
         };
+        self.set_current(self.open.is_some());
         let item = match RawEvent::new(schema, payload) {
             Ok(event) => {
                 let header = event.header().cloned();
@@ -209,6 +220,7 @@ impl Engine {
         if !error.is_transient() {
             return Next::End(error);
         }
+        self.set_current(false);
         let pace = match &error {
             Error::Events(error) => error.rejected().map_or(Pace::Normal, |call| match call.reaction() {
                 Reaction::Retry(pace) => pace,
@@ -234,6 +246,7 @@ impl Engine {
             Err(silent) => Some(CallError::Transport(Box::new(silent))),
         };
         self.open = None;
+        self.set_current(false);
         self.failed(failed).await
     }
 
@@ -297,6 +310,7 @@ impl Engine {
                 self.openings.send_modify(|openings| {
                     openings.all += 1;
                     openings.at_latest += u64::from(is_at_latest);
+                    openings.is_current = true;
                 });
                 Ok(())
             }
