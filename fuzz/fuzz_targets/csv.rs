@@ -1,7 +1,7 @@
 #![no_main]
 
-#[path = "../bodies.rs"]
+#[path = "../bodies/mod.rs"]
 #[allow(dead_code, reason = "each target runs one of them")]
 mod bodies;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::csv(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::csv::rows(data));

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};
 
-#[path = "../../fuzz/bodies.rs"]
+#[path = "../../fuzz/bodies/mod.rs"]
 mod bodies;
 
 /// Runs a body on each of these texts, changed in a few places, and on any bytes.
@@ -207,7 +207,7 @@ fn a_cookie_has_one_name_and_one_value() {
 #[test]
 fn csv_in_pieces_has_the_rows_of_the_whole() {
     run(
-        bodies::csv,
+        bodies::csv::rows,
         &[
             "\u{1}\"Id\",\"Name\"\r\n\"001\",\"a, \"\"b\"\"\"\r\n\"002\",\"\"\r\n",
             "\u{3}Id,Name\n1,5\" pipe\n2,\"two\nlines\"\n",
@@ -217,6 +217,8 @@ fn csv_in_pieces_has_the_rows_of_the_whole() {
             "\u{1}\t\r\n x\"\"",
             "\u{5}\r`\r`\"\r\n\"\u{1}\r`",
             "\u{1}\0\na;b\n\0\"1\";2\n",
+            "\u{1}\u{feff}\n\u{feff}\"a\"\n1\n",
+            "\u{1}\r\u{feff}Id\n1\n",
         ],
     );
 }

@@ -8,7 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     bulk::{
-        csv_split::{StatedDelimiter, without_stray_nuls},
+        csv_split::{StatedDelimiter, from_header, without_stray_nuls},
         record,
         row::Columns,
         row_error::RowError,
@@ -219,9 +219,10 @@ pub(crate) fn read_into<T>(
     read_row: RowReader<T>,
     rows: &mut VecDeque<T>,
 ) -> Result<(), InvalidResponse> {
-    let csv = without_stray_nuls(csv, delimiter, header.is_none());
+    let csv = if header.is_none() { from_header(csv) } else { csv };
+    let csv = without_stray_nuls(csv, delimiter);
     // The reader drops a byte order mark at its start, which in a later piece is text. It skips blank lines.
-    let is_text = header.is_some() && csv.starts_with("\u{feff}".as_bytes());
+    let is_text = csv.starts_with("\u{feff}".as_bytes());
     let start: &[u8] = if is_text { b"\n" } else { b"" };
     let mut reader = ReaderBuilder::new();
     let reader = reader.has_headers(false).flexible(true).delimiter(delimiter);

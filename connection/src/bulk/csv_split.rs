@@ -32,7 +32,7 @@ pub(crate) struct CsvSplitter {
 #[derive(Debug)]
 struct HeaderSearch {
     stated: StatedDelimiter,
-    /// Number of blank bytes before the header.
+    /// Number of bytes before the header.
     start: usize,
     searched: usize,
 }
@@ -41,23 +41,29 @@ impl HeaderSearch {
     /// Returns whether the header ends in the bytes so far. Names have no line break, so that it ends at the same place with
     /// each delimiter.
     fn is_over(&mut self, csv: &[u8]) -> bool {
-        self.start += csv.iter().skip(self.start).take_while(|byte| is_blank(byte)).count();
+        let rest = csv.get(self.start..).unwrap_or_default();
+        self.start += rest.len() - from_header(rest).len();
         let from = self.start.max(self.searched);
         self.searched = csv.len();
         csv.get(from..).is_some_and(|rest| memchr::memchr2(b'\n', b'\r', rest).is_some())
     }
 }
 
-/// Returns whether a byte may stand before the header.
-fn is_blank(byte: &u8) -> bool {
-    matches!(byte, b'\r' | b'\n' | 0)
+/// Returns CSV from its header on: without the blank lines, byte order marks and NULs before it. Blanks of other kinds are a
+/// name, of a header that no result has.
+pub(crate) fn from_header(mut csv: &[u8]) -> &[u8] {
+    while let [b'\r' | b'\n' | 0, rest @ ..] | [0xef, 0xbb, 0xbf, rest @ ..] = csv {
+        csv = rest;
+    }
+    csv
 }
 
 /// Where the search is in a cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Before the first cell of the stream, after this number of bytes of a byte order mark.
+    /// Before the header, after this number of bytes of a byte order mark.
     Begin(u8),
+    /// Before a cell.
     Start,
     Unquoted,
     Quoted,
@@ -72,14 +78,20 @@ impl Place {
             (Self::Begin(0) | Self::Start | Self::AfterQuote, 0) => self,
             (Self::Quoted, b'"') => Self::AfterQuote,
             (Self::Quoted, _) | (Self::Begin(0) | Self::Start | Self::AfterQuote, b'"') => Self::Quoted,
+            (Self::Begin(0), b'\n' | b'\r') => self,
             // The CSV reader ends a record at a lone carriage return, too.
             (_, b'\n' | b'\r') => Self::Start,
             (_, byte) if byte == delimiter => Self::Start,
             (Self::Begin(0), 0xef) => Self::Begin(1),
             (Self::Begin(1), 0xbb) => Self::Begin(2),
-            (Self::Begin(2), 0xbf) => Self::Start,
+            (Self::Begin(2), 0xbf) => Self::Begin(0),
             _ => Self::Unquoted,
         }
+    }
+
+    /// Returns whether a line break that leads to this place ends a record, or a blank line before the header.
+    fn is_between_records(self) -> bool {
+        matches!(self, Self::Begin(0) | Self::Start)
     }
 }
 
@@ -87,23 +99,17 @@ impl Place {
 ///
 /// Users reported them in results, also as a last line. There they are part of no value, and a NUL before a quote would make
 /// the quotes a part of the value. Within quotes a NUL is text. Unverified: that a real org sends them so.
-pub(crate) fn without_stray_nuls(csv: &[u8], delimiter: u8, is_begin: bool) -> Cow<'_, [u8]> {
+pub(crate) fn without_stray_nuls(csv: &[u8], delimiter: u8) -> Cow<'_, [u8]> {
     if memchr::memchr(0, csv).is_none() {
         return csv.into();
     }
-    let mut place = if is_begin { Place::Begin(0) } else { Place::Start };
+    let mut place = Place::Start;
     let is_kept = |byte: &u8| {
-        let is_stray = *byte == 0 && matches!(place, Place::Begin(0) | Place::Start | Place::AfterQuote);
+        let is_stray = *byte == 0 && matches!(place, Place::Start | Place::AfterQuote);
         place = place.after(*byte, delimiter);
         !is_stray
     };
     csv.iter().copied().filter(is_kept).collect::<Vec<u8>>().into()
-}
-
-/// Returns CSV from its first line on that is not blank. Blanks of other kinds are a name, of a header that no result has.
-fn without_blank_lines(csv: &[u8]) -> &[u8] {
-    let start = csv.iter().position(|byte| !is_blank(byte));
-    csv.get(start.unwrap_or(csv.len())..).unwrap_or_default()
 }
 
 /// The error for a record that is longer than [`MAX_RECORD_BYTES`].
@@ -153,7 +159,7 @@ impl CsvSplitter {
             self.place = self.place.after(*byte, self.delimiter);
             if *byte == b'\n' {
                 self.lines += 1;
-                if self.place == Place::Start {
+                if self.place.is_between_records() {
                     self.lines_before = self.lines;
                     return Ok(Some(self.take_searched()));
                 }
@@ -178,7 +184,7 @@ impl CsvSplitter {
         let mut end = 0;
         for (index, byte) in self.buffer.iter().enumerate().skip(self.searched) {
             self.place = self.place.after(*byte, self.delimiter);
-            if *byte == b'\n' && self.place == Place::Start {
+            if *byte == b'\n' && self.place.is_between_records() {
                 end = index + 1;
             }
         }
@@ -214,8 +220,7 @@ impl StatedDelimiter {
     /// only a job's id does not know it.
     pub(crate) fn in_header(self, csv: &[u8]) -> u8 {
         let is_end = |byte: &u8| matches!(byte, b'\n' | b'\r');
-        let csv = without_blank_lines(csv);
-        let header = csv.split(is_end).next().unwrap_or_default();
+        let header = from_header(csv).split(is_end).next().unwrap_or_default();
         let is_in = |delimiter: &u8| header.contains(delimiter);
         let first = || header.iter().find(|byte| DELIMITERS.contains(byte)).copied();
         self.0.filter(is_in).or_else(first).or(self.0).unwrap_or(b',')

@@ -40,7 +40,7 @@ pub(crate) struct Columns {
 
 impl Columns {
     pub(crate) fn new(header: &StringRecord) -> Self {
-        let names = header.iter().map(|name| name.trim_start_matches('\u{feff}').to_owned());
+        let names = header.iter().map(str::to_owned);
         let mut columns = Self::group(names.zip(0..).collect());
         columns.typed = vec![false; header.len()];
         columns.texts = vec![false; header.len()];

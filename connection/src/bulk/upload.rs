@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::{
     bulk::{
         csv::{CsvBuffer, Nulls},
-        csv_split::CsvSplitter,
+        csv_split::{CsvSplitter, from_header},
         ingest::{Bulk, ColumnDelimiter, IngestError, SourceError},
         ingest_job::IngestJob,
         job::deadline_after,
@@ -108,9 +108,10 @@ impl Bulk {
                 }
                 let Some(header) = &header else {
                     // Salesforce would take a byte order mark for a part of the first column's name.
-                    let first = record
-                        .strip_prefix(b"\xef\xbb\xbf")
-                        .map_or(record.clone(), |rest| record.slice_ref(rest));
+                    let first = record.slice_ref(from_header(&record));
+                    if first.is_empty() && !ended {
+                        continue;
+                    }
                     new_job.line_ending = if first.ends_with(b"\r\n") { "CRLF" } else { "LF" };
                     header = Some(first);
                     if ended {

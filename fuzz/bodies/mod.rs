@@ -2,6 +2,9 @@
 //!
 //! Each takes any bytes, hands them to a parser, and panics if an accepted value breaks a promise of its type.
 
+#[cfg(all(feature = "bulk", feature = "test-util"))]
+pub(crate) mod csv;
+
 use std::{fmt, str::FromStr};
 
 use actix_salesforce::{
@@ -407,49 +410,4 @@ fn percent_decoded(bytes: &[u8]) -> Vec<u8> {
         }
     }
     decoded
-}
-
-/// The CSV of a job's results: each row has each column, and pieces of any size have the rows of the whole.
-#[cfg(all(feature = "bulk", feature = "test-util"))]
-pub(crate) fn csv(data: &[u8]) {
-    use salesforce_connection::test_parsers::{csv, csv_in_pieces, csv_records};
-
-    let Some((size, body)) = data.split_first() else { return };
-    // Blank lines and a byte order mark before the header: no result begins so, and pieces may take the mark for text.
-    let is_before = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0 | 0xef | 0xbb | 0xbf);
-    let before = &body[..body.iter().position(|byte| !is_before(byte)).unwrap_or(body.len())];
-    if before.contains(&0xef) && before.iter().any(|byte| matches!(byte, b'\r' | b'\n')) {
-        return;
-    }
-    let whole = csv(body);
-    if let Ok(rows) = &whole {
-        let columns: Vec<_> = rows.first().map(|row| row.keys().collect()).unwrap_or_default();
-        assert!(rows.iter().all(|row| row.keys().eq(columns.iter().copied())), "{rows:?}");
-    }
-    let size = usize::from(*size).max(1);
-    match (&whole, csv_in_pieces(body, size)) {
-        (Ok(whole), Ok(pieces)) => assert_eq!(*whole, pieces),
-        (Err(_), Err(_)) => {}
-        (whole, pieces) => panic!("{whole:?} at once, {pieces:?} in pieces"),
-    }
-    let records = csv_records(body, size).unwrap();
-    assert_eq!(records.concat(), body);
-    // A NUL outside quotes is text for the crate `csv`, and so is a byte order mark that other bytes precede.
-    if let Ok(rows) = whole
-        && !body.iter().any(|byte| matches!(byte, 0 | 0xef))
-    {
-        let is_same = |delimiter: &u8| rows_of_crate(body, *delimiter).as_ref() == Some(&rows);
-        assert!(b",;\t|^`".iter().any(is_same), "{rows:?} is not what the crate `csv` reads");
-    }
-}
-
-/// Reads CSV with the crate `csv` alone. `None` if a row has another number of cells than the header.
-#[cfg(all(feature = "bulk", feature = "test-util"))]
-fn rows_of_crate(body: &[u8], delimiter: u8) -> Option<Vec<std::collections::BTreeMap<String, String>>> {
-    let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).from_reader(body);
-    let header = reader.headers().ok()?.clone();
-    let named = |row: csv::StringRecord| {
-        header.iter().zip(row.iter()).map(|(name, cell)| (name.to_owned(), cell.to_owned())).collect()
-    };
-    reader.records().map(|row| row.ok().map(named)).collect()
 }
