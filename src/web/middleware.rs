@@ -14,7 +14,7 @@ use std::{
 use actix_web::{
     Error, HttpMessage as _, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
-    dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform},
+    dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
     http::{StatusCode, header},
 };
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
@@ -121,9 +121,7 @@ where
     type Error = Error;
     type Future = LocalBoxFuture<'static, Outcome<B>>;
 
-    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.routes.poll_ready(cx)
-    }
+    forward_ready!(routes);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let is_nested = self.nested.get().unwrap_or_else(|| self.check(&mut request));

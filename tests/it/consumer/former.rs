@@ -1,11 +1,15 @@
 //! A store of an app that was written before there were positions.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
+use super::scene::{NAME, TOPIC};
 use actix_salesforce::store::{
-    ConnectedOwner, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord, GrantVersion,
-    LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter, OwnedKey,
-    OwnedRecord, Sealed, Store, StoreFuture, SwapOutcome,
+    ConnectedOwner, ConsumerKey, DeletedLogin, DisconnectedOwner, GrantFilter, GrantKey, GrantRecord,
+    GrantVersion, LeaseHolder, LeaseName, LoginKey, LoginRecord, MemoryStore, OneTimeKey, OwnedFilter,
+    OwnedKey, OwnedRecord, Sealed, Store, StoreError, StoreFuture, SwapOutcome, contract,
 };
 
 #[derive(Debug, Default)]
@@ -41,4 +45,13 @@ delegate! {
     consume_once(once: OneTimeKey, lifetime: Duration) -> bool;
     acquire_lease(name: LeaseName, holder: LeaseHolder, lifetime: Duration) -> bool;
     release_lease(name: LeaseName, holder: LeaseHolder) -> ();
+}
+
+#[tokio::test]
+async fn a_store_from_before_positions_compiles_and_passes() {
+    let former = FormerStore::default();
+    let key = ConsumerKey::new(NAME, "00D000000000001EAA".parse().unwrap(), TOPIC);
+    let position = former.load_position(key).await;
+    assert!(matches!(position, Err(StoreError::Unsupported(_))), "{position:?}");
+    contract::check(Arc::new(former)).await.unwrap();
 }
