@@ -62,16 +62,16 @@ pub mod owner {
 
 /// What operators see: logins, grants, and the health of a process.
 pub mod admin {
+    #[cfg(feature = "events")]
+    pub use crate::consumer::{ConsumerHealth, ConsumerProblem, ConsumerState};
     #[cfg(feature = "test-util")]
     #[doc(hidden)]
     pub use crate::grants::Timing;
-    #[cfg(feature = "events")]
-    pub use crate::grants::{ConsumerHealth, ConsumerProblem, ConsumerState};
     pub use crate::{
         grants::{
-            GrantInfo, Health, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth, StoreStatus,
-            TokenOutage,
+            GrantInfo, KeyHealth, LoginInfo, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage,
         },
+        salesforce::Health,
         store::GrantFilter,
     };
 }

@@ -14,7 +14,7 @@ use crate::{
     config::{Config, ConfigError, Settings},
     grants::{
         Admission, AppFunctions, Apps, Events, GrantHandle, GrantInfo, GrantManager, GrantManagerConfig,
-        Health, JobGrant, Lifetimes, LoginInfo, Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
+        JobGrant, Lifetimes, LoginInfo, Profile, StoredGrant, Timing, keep_alive, reseal, rotation,
     },
     store::{GrantFilter, Store},
     web::{CallLimit, RuleState, WebFunctions},
@@ -27,9 +27,12 @@ use salesforce_connection::{
 };
 
 mod finish_login;
+mod health;
 mod owners;
 #[cfg(feature = "test-util")]
 mod testing;
+
+pub use self::health::Health;
 
 /// Salesforce for an actix app: the middleware, and the handle on everything behind it. Cheap to clone.
 ///
@@ -269,29 +272,6 @@ impl Salesforce {
         #[cfg(feature = "events")]
         self.inner.consumers.finish().await;
         self.inner.background.finish().await;
-    }
-
-    /// Reports the state of this process for a health or readiness check, within 50 ms and without a request to
-    /// Salesforce: the store, the keys, writes and logouts that are being retried, and the last token outage.
-    ///
-    /// ```
-    /// use actix_salesforce::Salesforce;
-    /// use actix_web::{HttpResponse, get};
-    ///
-    /// #[get("/ready")]
-    /// async fn ready(salesforce: Salesforce) -> HttpResponse {
-    ///     let health = salesforce.health().await;
-    ///     if health.is_ready() { HttpResponse::Ok().json(health) } else { HttpResponse::ServiceUnavailable().json(health) }
-    /// }
-    /// ```
-    #[doc(alias = "readiness")]
-    #[doc(alias = "liveness")]
-    #[doc(alias = "healthcheck")]
-    pub async fn health(&self) -> Health {
-        let health = self.grants().health().await;
-        #[cfg(feature = "events")]
-        let health = Health { consumers: self.inner.consumers.health(), ..health };
-        health
     }
 
     /// What access rules know of this process.

@@ -16,8 +16,8 @@ use super::{
 /// A durable consumer of a topic: one process of many runs it, and its position is in the store. Passed to
 /// [`SalesforceBuilder::consumer`](crate::SalesforceBuilder::consumer).
 ///
-/// Events are handled one after the other, in order, each at least once: a crash repeats those of the last second, 100 at
-/// most while the store works. Two processes never move the position at once, and a process that was paused never moves
+/// Events are handled one after the other, in order, each at least once: a crash repeats those of the last second, about 100
+/// at most while the store works. Two processes never move the position at once, and a process that was paused never moves
 /// it back. A handler that was running when its process was paused may end at the same time as the same event is handled
 /// elsewhere: write what it does so that it may happen twice, or use [`resume_from`](Self::resume_from).
 ///
@@ -103,7 +103,7 @@ impl Consumer {
     ///
     /// The handler is `async fn(Delivery<Change<Account>>, Connection) -> Result<(), E>`, with the struct of the event in
     /// place of `Change<Account>` for a platform event. `Ok` moves the position. Events of the topic without a handler are
-    /// passed over.
+    /// passed over: counted, and named in the log. Two handlers for one name are an error of the start.
     pub fn on<E, F, R, X>(mut self, name: impl Into<String>, handler: F) -> Self
     where
         E: Event,
@@ -116,7 +116,7 @@ impl Consumer {
     }
 
     /// Handles all events that have no handler by name: for a topic with events of one kind, or with
-    /// [`RawEvent`](crate::events::RawEvent) for those of any kind.
+    /// [`RawEvent`](crate::events::RawEvent) for those of any kind. Twice is an error of the start.
     pub fn on_event<E, F, R, X>(mut self, handler: F) -> Self
     where
         E: Event,
@@ -157,8 +157,9 @@ impl Consumer {
     /// leaves out. The store still has the lease, and how far a quiet topic is. If the function fails it is
     /// called again, with growing waits up to a minute.
     ///
-    /// A process that was paused may handle an event that another one has handled meanwhile. Let the transaction fail then:
-    /// update the row of the position only where it still has the value that the last event left.
+    /// A process that was paused may handle an event at the same time as another one. In the handler's transaction, read the
+    /// row of the position: if it is [`Delivery::position`] already, the event is done, and the handler returns `Ok`. Else
+    /// update the row only where it still has the position that was read, and fail if it has not.
     pub fn resume_from<F, R, X>(mut self, function: F) -> Self
     where
         F: Fn() -> R + Send + Sync + 'static,

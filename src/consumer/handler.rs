@@ -54,7 +54,9 @@ impl Handlers {
         R: Future<Output = Result<(), X>> + Send + 'static,
         X: Into<Box<dyn StdError + Send + Sync>>,
     {
-        self.others = Some(boxed(handler));
+        if self.others.replace(boxed(handler)).is_some() {
+            self.duplicates.push("all other events".to_owned());
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -19,6 +19,7 @@
 mod check;
 mod definition;
 mod handler;
+mod health;
 #[cfg(test)]
 mod model;
 mod policy;
@@ -38,13 +39,14 @@ use salesforce_connection::{Client, http::HttpError};
 pub(crate) use self::check::{problems, store_problem};
 pub use self::{
     definition::Consumer,
+    health::{ConsumerHealth, ConsumerProblem, ConsumerState},
     policy::{LostPosition, OnFailure, Resync, UndecodableEvent},
 };
 use self::{runner::Runner, status::Status};
 use crate::{
     base::{background::BackgroundRuntime, clock::Clock},
     config::Settings,
-    grants::{ConsumerHealth, GrantManager},
+    grants::GrantManager,
     store::Store,
 };
 

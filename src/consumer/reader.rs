@@ -1,6 +1,12 @@
 //! [`Reader`]: takes the events of a term one after the other, and hands each to its handler until it is done with.
 
-use std::{convert::Infallible, error::Error as StdError, panic::AssertUnwindSafe, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    error::Error as StdError,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex},
+};
 
 use futures_util::FutureExt as _;
 use salesforce_connection::{
@@ -10,14 +16,17 @@ use salesforce_connection::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer,
+    Consumer, ConsumerProblem,
     handler::{HandlerError, Panicked},
     policy::{LostPosition, OnFailure, Resync, UndecodableEvent},
     progress::Progress,
     status::{Outcome, Status},
     term::Place,
 };
-use crate::{base::error_chain::ErrorChain, grants::ConsumerProblem};
+use crate::base::{error_chain::ErrorChain, lock::lock};
+
+/// Number of names of events without a handler that a reader reports.
+const MAX_NAMES: usize = 100;
 
 /// Why a reader ended.
 #[derive(Debug)]
@@ -36,10 +45,14 @@ pub(super) struct Reader {
     pub(super) connection: Connection,
     /// What this app's own changes are from.
     pub(super) client_name: Option<String>,
+    /// Whether the consumer has run in no process before.
+    pub(super) is_first_term: bool,
     pub(super) status: Arc<Status>,
     pub(super) progress: Progress,
     /// Asks it to end between two events.
     pub(super) stopping: CancellationToken,
+    /// The events without a handler that were reported.
+    pub(super) without_handler: Mutex<BTreeSet<String>>,
 }
 
 /// A subscription to read.
@@ -54,12 +67,12 @@ struct Opened {
 type Item = Result<Option<Delivery<RawEvent>>, Error>;
 
 /// What to do after a subscription.
-enum Next {
+enum Next<'a> {
     End(Ended),
     /// Subscribe again from there.
     Again(StartFrom),
     /// Read the records again.
-    Resync,
+    Resync(&'a Resync),
 }
 
 impl Reader {
@@ -73,19 +86,18 @@ impl Reader {
     async fn try_run(&self, place: Place<Position>) -> Result<Infallible, Ended> {
         let (start, mut last) = self.start(place).await?;
         let mut next = Next::Again(start);
+        // A stream that starts with the latest event misses nothing of a consumer that is new, or whose position is lost.
+        let mut may_miss = !self.is_first_term;
         loop {
             let opened = match next {
                 Next::End(ended) => return Err(ended),
                 Next::Again(start) => {
-                    // A stream that starts with the latest event for the first time misses nothing.
-                    let known_gaps = u64::from(start == StartFrom::Latest);
+                    let known_gaps = u64::from(start == StartFrom::Latest && !may_miss);
                     Opened { events: self.subscribe(start), known_gaps, first: None }
                 }
-                Next::Resync => match &self.consumer.lost_position {
-                    LostPosition::Resync(resync) => self.resync(resync).await?,
-                    _ => return Err(Ended::LostPosition),
-                },
+                Next::Resync(resync) => self.resync(resync).await?,
             };
+            may_miss = false;
             next = self.read(opened, &mut last).await;
         }
     }
@@ -96,6 +108,10 @@ impl Reader {
 
     /// Returns where to start, after the stored position or the one that the app has, and the last event that was handled.
     async fn start(&self, place: Place<Position>) -> Result<(StartFrom, Option<Position>), Ended> {
+        if place.at.is_none() {
+            let (consumer, start) = (&self.consumer.name, &self.consumer.start);
+            tracing::info!(%consumer, ?start, "a consumer has no position in the store: it begins where `start` says");
+        }
         let stored = place.at.map(StartFrom::After).unwrap_or_else(|| self.consumer.start.clone());
         let Some(resume) = &self.consumer.resume else { return Ok((stored, place.event)) };
         let own = self.until_it_works("the function of `resume_from` failed", || resume.call()).await?;
@@ -103,13 +119,15 @@ impl Reader {
             // The store's is the same, or later: after events without a handler, or signs of life of a quiet topic.
             own if *own == place.event => stored,
             Some(own) => StartFrom::After(own.clone()),
+            // The app's table is new, and the consumer is not: nothing is left out.
+            None if self.consumer.start == StartFrom::Latest => stored,
             None => self.consumer.start.clone(),
         };
         Ok((start, own))
     }
 
     /// Reads a subscription to its end.
-    async fn read(&self, opened: Opened, last: &mut Option<Position>) -> Next {
+    async fn read(&self, opened: Opened, last: &mut Option<Position>) -> Next<'_> {
         let Opened { mut events, mut known_gaps, mut first } = opened;
         let openings = events.openings();
         let patience = self.consumer.timing.write_interval;
@@ -128,12 +146,13 @@ impl Reader {
             let opened = *openings.borrow();
             if opened.at_latest > known_gaps {
                 known_gaps = opened.at_latest;
-                if let LostPosition::Resync(_) = self.consumer.lost_position {
-                    return Next::Resync;
+                if let LostPosition::Resync(resync) = &self.consumer.lost_position {
+                    return Next::Resync(resync);
                 }
                 tracing::warn!(
                     consumer = self.consumer.name,
-                    "the stream of events was lost before its first position: events of a moment may be missing"
+                    "a stream begins with the latest event again, because there was no position yet: events since the last \
+                     stream may be missing"
                 );
             }
             match item {
@@ -141,7 +160,7 @@ impl Reader {
                     if opened.is_current {
                         self.status.caught_up();
                     } else {
-                        self.status.troubled(ConsumerProblem::Unreachable);
+                        self.status.cut_off();
                     }
                     if let Some(position) = events.position() {
                         self.progress.passed(position, last.clone());
@@ -154,12 +173,12 @@ impl Reader {
                         Ok(Outcome::PassedOver | Outcome::Skipped | Outcome::Undecodable) => {}
                         Err(ended) => return Next::End(ended),
                     }
-                    self.progress.done(position, last.clone());
+                    self.pass(position, last.as_ref()).await;
                 }
                 Ok(Err(Error::Events(error))) => match error {
                     PubSubError::Undecodable { schema_id, position, source, .. } => {
                         self.undecodable(None, schema_id, position.clone(), *source);
-                        self.progress.done(position, last.clone());
+                        self.pass(position, last.as_ref()).await;
                     }
                     error @ PubSubError::LostPosition(_) => return self.lost(&error),
                     error => return Next::End(Ended::Failed(error.into())),
@@ -174,14 +193,21 @@ impl Reader {
         }
     }
 
-    fn lost(&self, error: &PubSubError) -> Next {
+    /// The event before this position is done with.
+    async fn pass(&self, position: Position, last: Option<&Position>) {
+        self.progress.done(position, last.cloned());
+        // The runner looks at its deadline and writes between two events, however fast or slow handlers are.
+        tokio::task::yield_now().await;
+    }
+
+    fn lost(&self, error: &PubSubError) -> Next<'_> {
         let (consumer, policy) = (&self.consumer.name, &self.consumer.lost_position);
         tracing::error!(%consumer, %error, ?policy, "the position of a consumer is lost: events were missed");
         match policy {
             LostPosition::Stop => Next::End(Ended::LostPosition),
             LostPosition::Earliest => Next::Again(StartFrom::Earliest),
             LostPosition::Latest => Next::Again(StartFrom::Latest),
-            LostPosition::Resync(_) => Next::Resync,
+            LostPosition::Resync(resync) => Next::Resync(resync),
         }
     }
 
@@ -195,6 +221,12 @@ impl Reader {
             () = self.stopping.cancelled() => return Err(Ended::Stopped),
             item = events.try_next() => Some(item),
             Ok(()) = openings.changed() => None,
+        };
+        let first = match first {
+            Some(Err(error)) if !matches!(error, Error::Events(PubSubError::Undecodable { .. })) => {
+                return Err(Ended::Failed(error));
+            }
+            first => first,
         };
         let known_gaps = openings.borrow().at_latest;
         let read_again = || resync.call(self.connection.clone());
@@ -252,6 +284,7 @@ impl Reader {
         let mut failures = 0;
         loop {
             let Some(handled) = self.consumer.handlers.handle(&delivery, &self.connection).await else {
+                self.report_without_handler(&delivery);
                 return Ok(self.done(Outcome::PassedOver));
             };
             let error = match handled {
@@ -272,6 +305,21 @@ impl Reader {
             }
             self.status.blocked();
             self.pause(failures - 1).await?;
+        }
+    }
+
+    /// Says once which events are passed over: the name of a handler may be misspelled.
+    fn report_without_handler(&self, delivery: &Delivery<RawEvent>) {
+        let object = delivery.header.as_ref().map(|header| header.object.as_str());
+        let event = object.unwrap_or_else(|| delivery.event.name());
+        let mut reported = lock(&self.without_handler);
+        if reported.len() < MAX_NAMES && !reported.contains(event) {
+            reported.insert(event.to_owned());
+            tracing::info!(
+                consumer = self.consumer.name,
+                event,
+                "these events have no handler, and are passed over"
+            );
         }
     }
 

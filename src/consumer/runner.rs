@@ -1,12 +1,17 @@
 //! [`Runner`]: runs a consumer in this process whenever it holds the lease. The decisions are in `term.rs`.
 
-use std::{pin::Pin, sync::Arc, task::Poll, time::Instant};
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::Poll,
+    time::Instant,
+};
 
 use salesforce_connection::{Client, Connection, Error, events::Position, token::ServiceUser};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer,
+    Consumer, ConsumerProblem,
     progress::Progress,
     reader::{Ended, Reader},
     record,
@@ -15,7 +20,7 @@ use super::{
 };
 use crate::{
     base::{clock::Clock, error_chain::ErrorChain, random, seal::KeyRing},
-    grants::{ConsumerProblem, GrantManager},
+    grants::GrantManager,
     store::{ConsumerKey, LeaseHolder, LeaseName, PositionRecord, PositionSwap, Sealed, Store, StoreError},
 };
 
@@ -189,9 +194,11 @@ impl Runner {
                 consumer: Arc::clone(&self.consumer),
                 connection: part.connection.clone(),
                 client_name: self.client_name.clone(),
+                is_first_term: part.term.is_first(),
                 status: Arc::clone(&self.status),
                 progress: part.progress.clone(),
                 stopping: self.stopping.clone(),
+                without_handler: Mutex::default(),
             };
             part.work = Some(Box::pin(reader.run(part.term.place().clone())));
         }
@@ -341,12 +348,12 @@ fn new_holder() -> Option<LeaseHolder> {
 
 fn problem_of(error: &Error) -> ConsumerProblem {
     match error {
-        Error::Events(error) if error.rejected().is_some_and(|call| call.status() != "Unauthenticated") => {
-            ConsumerProblem::Rejected
-        }
-        Error::Events(_) | Error::LoginRequired | Error::ServiceUser(_) | Error::OrgNotAllowed => {
-            ConsumerProblem::ServiceUser
-        }
+        Error::Events(error) => match error.rejected().map(|call| call.status()).as_deref() {
+            Some("Unauthenticated") => ConsumerProblem::ServiceUser,
+            Some(_) => ConsumerProblem::Rejected,
+            None => ConsumerProblem::Unreadable,
+        },
+        Error::LoginRequired | Error::ServiceUser(_) | Error::OrgNotAllowed => ConsumerProblem::ServiceUser,
         error if error.is_transient() => ConsumerProblem::Unreachable,
         _ => ConsumerProblem::ServiceUser,
     }

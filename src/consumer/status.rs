@@ -5,10 +5,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use crate::{
-    base::{clock::Clock, lock::lock},
-    grants::{ConsumerHealth, ConsumerProblem, ConsumerState, LAG_WARNING},
-};
+use super::{ConsumerHealth, ConsumerProblem, ConsumerState, health::LAG_WARNING};
+use crate::base::{clock::Clock, lock::lock};
 
 /// How often a consumer that is a day behind is reported.
 const WARN_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -29,9 +27,12 @@ struct Known {
     committed_at: Option<SystemTime>,
     has_headers: bool,
     blocked_since: Option<SystemTime>,
+    /// Since when no stream is open.
+    cut_off_since: Option<SystemTime>,
     handled: u64,
     skipped: u64,
     undecodable: u64,
+    passed_over: u64,
     warned_at: Option<SystemTime>,
 }
 
@@ -46,6 +47,23 @@ pub(super) enum Outcome {
     PassedOver,
 }
 
+impl Known {
+    /// Forgets what was known of the events of a term.
+    fn end_term(&mut self) {
+        (self.committed_at, self.has_headers) = (None, false);
+        (self.blocked_since, self.cut_off_since) = (None, None);
+    }
+
+    /// A stream is open, which proves nothing about the store.
+    fn stream_works(&mut self) {
+        self.state = Some(ConsumerState::Running);
+        self.cut_off_since = None;
+        if self.problem != Some(ConsumerProblem::Store) {
+            self.problem = None;
+        }
+    }
+}
+
 impl Status {
     pub(super) fn new(name: String, topic: String, clock: Clock) -> Self {
         Self { name, topic, clock, known: Mutex::default() }
@@ -57,7 +75,7 @@ impl Status {
         if known.state != Some(ConsumerState::Stopped) {
             known.state = Some(ConsumerState::Standby);
         }
-        (known.committed_at, known.has_headers, known.blocked_since) = (None, false, None);
+        known.end_term();
         drop(known);
         self.publish();
     }
@@ -73,25 +91,11 @@ impl Status {
         }
     }
 
-    /// Events arrive, or would if there were any.
-    pub(super) fn running(&self) {
-        let mut known = lock(&self.known);
-        if known.state == Some(ConsumerState::Running) && known.problem.is_none() {
-            return;
-        }
-        known.state = Some(ConsumerState::Running);
-        if known.blocked_since.is_none() {
-            known.problem = None;
-        }
-        drop(known);
-        self.publish();
-    }
-
     /// The consumer cannot run here.
     pub(super) fn stopped(&self, problem: ConsumerProblem) {
         let mut known = lock(&self.known);
         (known.state, known.problem) = (Some(ConsumerState::Stopped), Some(problem));
-        (known.committed_at, known.has_headers, known.blocked_since) = (None, false, None);
+        known.end_term();
         drop(known);
         self.publish();
     }
@@ -101,11 +105,20 @@ impl Status {
         lock(&self.known).problem = Some(problem);
     }
 
+    /// No stream is open, or the events that arrived cannot be read yet.
+    pub(super) fn cut_off(&self) {
+        let mut known = lock(&self.known);
+        (known.state, known.problem) = (Some(ConsumerState::Running), Some(ConsumerProblem::Unreachable));
+        known.cut_off_since.get_or_insert(self.clock.now());
+        drop(known);
+        self.warn();
+        self.publish();
+    }
+
     /// An event is about to be handled.
     pub(super) fn begin(&self, committed_at: Option<SystemTime>) {
         let mut known = lock(&self.known);
-        known.state = Some(ConsumerState::Running);
-        known.problem = None;
+        known.stream_works();
         known.has_headers = committed_at.is_some();
         known.committed_at = committed_at;
         drop(known);
@@ -126,14 +139,12 @@ impl Status {
     pub(super) fn done(&self, outcome: Outcome) {
         let mut known = lock(&self.known);
         let counter = match outcome {
-            Outcome::Handled => Some(&mut known.handled),
-            Outcome::Skipped => Some(&mut known.skipped),
-            Outcome::Undecodable => Some(&mut known.undecodable),
-            Outcome::PassedOver => None,
+            Outcome::Handled => &mut known.handled,
+            Outcome::Skipped => &mut known.skipped,
+            Outcome::Undecodable => &mut known.undecodable,
+            Outcome::PassedOver => &mut known.passed_over,
         };
-        if let Some(counter) = counter {
-            *counter += 1;
-        }
+        *counter += 1;
         if known.blocked_since.take().is_some() {
             known.problem = None;
         }
@@ -143,8 +154,10 @@ impl Status {
 
     /// No event is left.
     pub(super) fn caught_up(&self) {
-        lock(&self.known).committed_at = None;
-        self.running();
+        let mut known = lock(&self.known);
+        known.stream_works();
+        known.committed_at = None;
+        drop(known);
         self.publish();
     }
 
@@ -161,36 +174,33 @@ impl Status {
             handled: known.handled,
             skipped: known.skipped,
             undecodable: known.undecodable,
+            passed_over: known.passed_over,
         }
     }
 
     fn lag(&self, known: &Known) -> Option<u64> {
-        if known.state != Some(ConsumerState::Running) || !known.has_headers {
+        if known.state != Some(ConsumerState::Running) {
             return None;
         }
-        let age = known.committed_at.map(|at| self.clock.now().duration_since(at).unwrap_or_default());
-        Some(age.unwrap_or_default().as_secs())
+        let now = self.clock.now();
+        let age = |at: SystemTime| now.duration_since(at).unwrap_or_default().as_secs();
+        let since = [known.committed_at, known.blocked_since, known.cut_off_since];
+        since.into_iter().flatten().map(age).max().or(known.has_headers.then_some(0))
     }
 
     /// Says that the consumer is a day behind, once in an hour: after 72 hours Salesforce deletes events.
     fn warn(&self) {
         let mut known = lock(&self.known);
         let now = self.clock.now();
-        let age = |at: Option<SystemTime>| {
-            at.and_then(|at| now.duration_since(at).ok()).map(|age| age.as_secs()).unwrap_or_default()
-        };
-        let (lag, blocked) = (age(known.committed_at), age(known.blocked_since));
-        if lag.max(blocked) < LAG_WARNING {
-            return;
-        }
+        let Some(lag) = self.lag(&known).filter(|lag| *lag >= LAG_WARNING) else { return };
         let is_due = |at: SystemTime| now.duration_since(at).map_or(true, |since| since >= WARN_EVERY);
         if known.warned_at.is_none_or(is_due) {
             known.warned_at = Some(now);
             tracing::warn!(
                 consumer = %self.name,
                 lag_seconds = lag,
-                blocked_seconds = blocked,
-                "a consumer is a day behind. Salesforce deletes events after 72 hours: fix its handler, or skip the event"
+                problem = ?known.problem,
+                "a consumer is a day behind. Salesforce deletes events after 72 hours: cure the problem that is named here"
             );
         }
     }
@@ -201,7 +211,7 @@ impl Status {
             Outcome::Handled => "actix_salesforce_consumer_handled_total",
             Outcome::Skipped => "actix_salesforce_consumer_skipped_total",
             Outcome::Undecodable => "actix_salesforce_consumer_undecodable_total",
-            Outcome::PassedOver => return,
+            Outcome::PassedOver => "actix_salesforce_consumer_passed_over_total",
         };
         metrics::counter!(counter, "consumer" => self.name.clone()).increment(1);
         self.publish();
@@ -233,5 +243,73 @@ impl Status {
     #[cfg(not(feature = "metrics"))]
     pub(super) fn publish(&self) {
         let _ = self;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use super::*;
+
+    const DAY: u64 = 24 * 60 * 60;
+
+    /// A status, and its clock in seconds.
+    fn status() -> (Status, Arc<AtomicU64>) {
+        let clock = Arc::new(AtomicU64::new(DAY));
+        let seconds = Arc::clone(&clock);
+        let clock_of_status = Clock::manual(move || {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.load(Ordering::SeqCst))
+        });
+        (Status::new("crm".to_owned(), "/data/ChangeEvents".to_owned(), clock_of_status), clock)
+    }
+
+    #[test]
+    fn a_consumer_without_a_stream_falls_behind_although_it_had_read_all() {
+        for committed_at in [Some(SystemTime::UNIX_EPOCH + Duration::from_secs(DAY)), None] {
+            let (status, clock) = status();
+            status.begin(committed_at);
+            status.done(Outcome::Handled);
+            status.caught_up();
+            let lag = status.health().lag_seconds;
+            assert_eq!(lag, committed_at.map(|_| 0));
+            for seconds in [0, DAY - 1, DAY] {
+                clock.store(2 * DAY + seconds, Ordering::SeqCst);
+                status.cut_off();
+                let health = status.health();
+                assert_eq!(health.problem, Some(ConsumerProblem::Unreachable));
+                assert_eq!(health.lag_seconds, Some(seconds));
+                assert_eq!(health.is_healthy(), seconds < DAY);
+            }
+            status.caught_up();
+            assert_eq!((status.health().lag_seconds, status.health().problem), (lag, None));
+        }
+    }
+
+    #[test]
+    fn a_handler_that_has_failed_for_a_day_is_unhealthy_for_platform_events_too() {
+        let (status, clock) = status();
+        status.begin(None);
+        status.blocked();
+        assert!(status.health().is_healthy());
+        clock.store(2 * DAY, Ordering::SeqCst);
+        let health = status.health();
+        assert!(!health.is_healthy(), "{health:?}");
+    }
+
+    #[test]
+    fn events_that_arrive_do_not_hide_a_store_that_fails() {
+        let (status, _) = status();
+        status.troubled(ConsumerProblem::Store);
+        status.caught_up();
+        status.begin(None);
+        status.done(Outcome::PassedOver);
+        let health = status.health();
+        assert_eq!((health.problem, health.passed_over), (Some(ConsumerProblem::Store), 1));
+        status.store_works(false);
+        assert_eq!(status.health().problem, None);
     }
 }

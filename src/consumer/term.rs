@@ -127,6 +127,11 @@ impl<P: Clone + PartialEq> Term<P> {
         self.number
     }
 
+    /// Returns whether no other term has had the record before.
+    pub(super) fn is_first(&self) -> bool {
+        self.version == Some(1)
+    }
+
     /// Returns until when events may be handled; `None` if they may not.
     pub(super) fn runs_until(&self) -> Option<Instant> {
         (self.phase == Phase::Running).then_some(self.deadline)

@@ -1,4 +1,4 @@
-//! [`Health`]: what this process knows about its store, its keys and its tokens, for health checks.
+//! [`GrantsHealth`]: what this process knows about its store, its keys and its tokens, for health checks.
 
 use std::{
     error::Error as StdError,
@@ -18,32 +18,13 @@ use salesforce_connection::{oauth::OAuthError, token::TokenError};
 /// Maximum time of the read that checks the store. A health check must be quick even if the store hangs.
 const STORE_CHECK: Duration = Duration::from_millis(50);
 
-/// A report on the state of this process, for health checks and dashboards.
-///
-/// Making it takes 50 ms at most and sends no request to Salesforce. It contains no token, no key and no name of a user.
-/// It serializes to an object with the fields below; times are seconds since 1970.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Health {
-    /// The store.
-    pub store: StoreHealth,
-    /// The keys that seal tokens and cookies.
-    pub keys: KeyHealth,
-    /// Work that failed and is being retried.
-    pub pending: PendingWork,
-    /// The last time that a token could not be loaded or refreshed, since this process started.
-    pub last_token_outage: Option<TokenOutage>,
-    /// The consumers of events of this process. A consumer that has stopped does not make the process unready: its pages
-    /// work. Watch [`ConsumerHealth::is_healthy`](super::ConsumerHealth::is_healthy). Feature `events`.
-    #[cfg(feature = "events")]
-    pub consumers: Vec<super::ConsumerHealth>,
-}
-
-impl Health {
-    /// Returns true if the store is reachable. Without the store protected pages respond with status 503.
-    pub fn is_ready(&self) -> bool {
-        self.store.status == StoreStatus::Reachable
-    }
+/// What the grants of this process report: a part of [`Health`](crate::admin::Health).
+#[derive(Debug, Serialize)]
+pub(crate) struct GrantsHealth {
+    pub(crate) store: StoreHealth,
+    pub(crate) keys: KeyHealth,
+    pub(crate) pending: PendingWork,
+    pub(crate) last_token_outage: Option<TokenOutage>,
 }
 
 /// The state of the store.
@@ -118,7 +99,7 @@ pub enum OutageKind {
     Other,
 }
 
-pub(super) fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn unix_seconds<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).serialize(serializer)
 }
 
@@ -164,8 +145,8 @@ impl LastOutage {
 
 impl GrantManager {
     /// Reports the state of this process within 50 ms, without a request to Salesforce.
-    pub(crate) async fn health(&self) -> Health {
-        Health {
+    pub(crate) async fn health(&self) -> GrantsHealth {
+        GrantsHealth {
             store: self.store_health().await,
             keys: KeyHealth {
                 count: self.config.keys.len(),
@@ -176,8 +157,6 @@ impl GrantManager {
                 logouts: self.pending_logouts.len(),
             },
             last_token_outage: self.last_outage.get(),
-            #[cfg(feature = "events")]
-            consumers: Vec::new(),
         }
     }
 

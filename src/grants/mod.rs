@@ -15,7 +15,6 @@ mod browser_logout;
 mod callback;
 mod canvas;
 #[cfg(feature = "events")]
-mod consumer_health;
 mod end_retries;
 mod entry;
 mod error;
@@ -58,9 +57,7 @@ mod tokens;
 mod undo_login;
 
 #[cfg(feature = "events")]
-pub(crate) use self::consumer_health::LAG_WARNING;
-#[cfg(feature = "events")]
-pub use self::consumer_health::{ConsumerHealth, ConsumerProblem, ConsumerState};
+pub(crate) use self::health::unix_seconds;
 #[cfg(feature = "inbound")]
 pub(crate) use self::inbound::NotNow;
 #[cfg(feature = "test-util")]
@@ -77,7 +74,7 @@ pub use self::{
     admin::{GrantInfo, LoginInfo},
     admission::{InvalidFacts, LoginDecision, VerifiedLogin},
     events::AuthEvent,
-    health::{Health, KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
+    health::{KeyHealth, OutageKind, PendingWork, StoreHealth, StoreStatus, TokenOutage},
     logout_policy::{InvalidRevokeOnLogout, RevokeOnLogout},
     owners::OwnerConnection,
 };
@@ -91,6 +88,7 @@ pub(crate) use self::{
     error::GrantError,
     events::Events,
     find_login::FoundLogin,
+    health::GrantsHealth,
     host_orgs::{HostOrgs, Orgs, is_run_by_salesforce},
     login::LogInError,
     login_id::LoginId,

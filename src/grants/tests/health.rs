@@ -95,7 +95,7 @@ async fn the_report_names_the_last_outage_and_serializes() {
     let fleet = Fleet::start(MemoryStore::new()).await;
     let manager = fleet.process(Clock::system());
     let health = manager.health().await;
-    assert!(health.is_ready() && health.last_token_outage.is_none());
+    assert!(health.store.status == StoreStatus::Reachable && health.last_token_outage.is_none());
     assert_eq!(health.keys, KeyHealth { count: 1, older_key_seen: false });
     assert_eq!(health.pending, PendingWork { token_writes: 0, logouts: 0 });
 
@@ -122,7 +122,6 @@ async fn a_store_that_hangs_or_fails_is_reported_in_time() {
         let started = std::time::Instant::now();
         let health = manager.health().await;
         assert_eq!(health.store.status, status);
-        assert!(!health.is_ready());
         // Twice the bound, because the machine may be busy.
         assert!(started.elapsed() < Duration::from_millis(100), "{:?}", started.elapsed());
         // The logout is retried, and pending meanwhile.

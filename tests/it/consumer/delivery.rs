@@ -1,7 +1,10 @@
 //! What a consumer delivers: each event at least once, in order, from where the last process was.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -12,7 +15,7 @@ use crate::support::ADA;
 use actix_salesforce::{
     Connection,
     admin::ConsumerState,
-    consumer::Consumer,
+    consumer::{Consumer, LostPosition},
     events::{Change, Delivery, Position, RawEvent, StartFrom},
     store::{ConsumerKey, MemoryStore},
 };
@@ -293,4 +296,47 @@ async fn events_without_a_handler_leave_the_stored_position_beside_the_apps_own(
     let second = scene.process(consumer).await;
     scene.handled.until(1).await;
     second.shutdown().await;
+}
+
+/// A deployment before the first position: what happened between two streams is not passed over in silence.
+#[actix_web::test]
+async fn a_second_process_without_a_position_reads_the_records_again() {
+    let scene = Scene::start().await;
+    let resyncs = Arc::new(AtomicUsize::default());
+    let counted = Arc::clone(&resyncs);
+    let consumer = Consumer::new(NAME, TOPIC, StartFrom::Latest)
+        .on_event(|_: Delivery<RawEvent>, _: Connection| std::future::ready(Ok::<(), OnDemand>(())))
+        .on_lost_position(LostPosition::resync(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            std::future::ready(Ok::<(), OnDemand>(()))
+        }));
+    let first = scene.process(consumer.clone()).await;
+    until_running(&first).await;
+    first.shutdown().await;
+    assert_eq!(resyncs.load(Ordering::SeqCst), 0, "a new consumer misses nothing");
+    let second = scene.process(consumer).await;
+    eventually("the records are read again", || resyncs.load(Ordering::SeqCst) == 1).await;
+    second.shutdown().await;
+}
+
+/// Positions are written between events that wait already, whatever their handlers do to the thread.
+#[actix_web::test]
+async fn handlers_that_block_their_thread_do_not_keep_the_position_from_moving() {
+    let scene = Scene::start().await;
+    let handled = scene.handled.clone();
+    let consumer = Consumer::new(NAME, TOPIC, StartFrom::Earliest).on_event(
+        move |delivery: Delivery<Change<Account>>, _: Connection| {
+            std::thread::sleep(Duration::from_millis(600));
+            handled.add(name(&delivery));
+            std::future::ready(Ok::<(), OnDemand>(()))
+        },
+    );
+    let names = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+    scene.create(&names).await;
+    let process = scene.process(consumer).await;
+    assert_eq!(scene.handled.until(10).await, names);
+    // All in one batch, they would last longer than the lease, and begin again.
+    tokio::time::sleep(CRASH).await;
+    assert_eq!(scene.handled.names(), names);
+    process.shutdown().await;
 }

@@ -317,6 +317,7 @@ async fn mistakes_in_a_consumer_are_said_at_the_start() {
         (vec![with("one", "/data/Account ChangeEvent")], "is not a topic"),
         (vec![Consumer::new("one", TOPIC, StartFrom::Latest)], "has no handler"),
         (vec![with("one", TOPIC).on("Account", handler).on("Account", handler)], "two handlers"),
+        (vec![with("one", TOPIC).on_event(handler)], "two handlers"),
         (vec![with("one", TOPIC).ignore_own_changes()], "client_name"),
         (vec![with("one", TOPIC).on_failure(OnFailure::Skip { after: 0 })], "at least 1 try"),
     ] {

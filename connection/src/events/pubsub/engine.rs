@@ -2,11 +2,12 @@
 
 use std::{
     collections::VecDeque,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use futures_util::stream;
+use futures_util::{FutureExt as _, stream};
 use tokio::{
     sync::{
         mpsc::{UnboundedSender, unbounded_channel},
@@ -57,7 +58,7 @@ pub struct Openings {
     pub all: u64,
     /// With the latest event, because there was no position yet. From the second time on events from before may be missing.
     pub at_latest: u64,
-    /// Whether a stream is open and no event that arrived waits for its schema: there are no further events.
+    /// Whether a stream is open, and no event that arrived waits for its schema.
     pub is_current: bool,
 }
 
@@ -183,18 +184,31 @@ impl Engine {
             let (position, source) = (position.clone(), Box::new(source));
             Error::from(PubSubError::Undecodable { schema_id, position, source })
         };
-        let schema = self.calls.schema(&schema_id).await;
+        let fetched = {
+            let mut fetching = pin!(self.calls.schema(&schema_id));
+            match fetching.as_mut().now_or_never() {
+                Some(known) => known,
+                None => {
+                    self.set_current(false);
+                    fetching.await
+                }
+            }
+        };
         // From here on the event is handed over without a wait.
         self.check_login()?;
+        let schema = match fetched {
+            Ok(schema) => Ok(schema),
+            Err(SchemaError::Event(error)) => Err(error),
+            Err(SchemaError::Call(error)) => return Err(self.schema_failed(error).await),
+        };
+        self.set_current(true);
         let schema = match schema {
             Ok(schema) => schema,
-            Err(SchemaError::Event(error)) => {
+            Err(error) => {
                 self.set_delivered(position.clone());
                 return Ok(Err(undecodable(error)));
             }
-            Err(SchemaError::Call(error)) => return Err(self.schema_failed(error).await),
         };
-        self.set_current(self.open.is_some());
         let item = match RawEvent::new(schema, payload) {
             Ok(event) => {
                 let header = event.header().cloned();

@@ -358,3 +358,29 @@ async fn a_schema_is_fetched_once_for_all_subscriptions_of_a_client() {
     assert_eq!(numbers(&mut events, 3).await, [0, 1, 2]);
     assert_eq!(org.pubsub().calls("GetSchema"), 3);
 }
+
+/// What a health check reads: an event that cannot be read does not keep the stream from being up to date.
+#[tokio::test]
+async fn a_stream_is_current_but_while_an_event_waits_for_its_schema() {
+    let org = start().await;
+    let sf = connect(&org).await;
+    sf.publish(ORDERS).send(&[Order { number: 1 }]).await.unwrap();
+    let sf = connect(&org).await;
+    let mut events = sf.subscribe::<Order>(ORDERS, StartFrom::Earliest);
+    let mut openings = events.openings();
+    assert!(!openings.borrow().is_current, "no stream is open yet");
+    org.pubsub().arm(PubSubFault::status(14, "").on("GetSchema"));
+    org.pubsub().arm(PubSubFault::status(3, "schema.validation.failed").on("GetSchema"));
+    let mut seen = Vec::new();
+    let item = loop {
+        tokio::select! {
+            biased;
+            Ok(()) = openings.changed() => seen.push(openings.borrow_and_update().is_current),
+            item = events.try_next() => break item,
+        }
+    };
+    assert!(matches!(item, Err(Error::Events(PubSubError::Undecodable { .. }))), "{item:?}");
+    assert_eq!(seen.first(), Some(&true), "the stream is open");
+    assert!(seen.contains(&false), "the event waits: {seen:?}");
+    assert!(openings.borrow().is_current, "nothing waits any more");
+}

@@ -4,10 +4,10 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::health::unix_seconds;
+use crate::grants::unix_seconds;
 
-/// How old events may become before a consumer counts as unhealthy, in seconds: a day. Salesforce deletes events after three.
-pub(crate) const LAG_WARNING: u64 = 24 * 60 * 60;
+/// How far a consumer may be behind before it counts as unhealthy, in seconds: a day. Salesforce deletes events after three.
+pub(super) const LAG_WARNING: u64 = 24 * 60 * 60;
 
 /// The state of a consumer in this process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,8 +21,9 @@ pub struct ConsumerHealth {
     pub state: ConsumerState,
     /// Why it does not run here, or does not go on; the log has the details.
     pub problem: Option<ConsumerProblem>,
-    /// How long ago the event was committed that is being handled, or was handled last, in seconds; 0 if none is left.
-    /// `None` unless this process runs the consumer, and for platform events.
+    /// How far it is behind, in seconds: how long ago the event was committed that is being handled, or was handled last; or,
+    /// if that is longer, for how long the handler has failed or no stream has been open. 0 if no event is left. `None` unless
+    /// this process runs the consumer, and for platform events, whose time of commit is unknown, while all is well.
     pub lag_seconds: Option<u64>,
     /// Since when the handler has failed for the event that is next.
     #[serde(serialize_with = "unix_seconds_or_none")]
@@ -33,6 +34,8 @@ pub struct ConsumerHealth {
     pub skipped: u64,
     /// Events that could not be read.
     pub undecodable: u64,
+    /// Events that no handler was for, and changes of the app itself that it passes over.
+    pub passed_over: u64,
 }
 
 impl ConsumerHealth {
@@ -70,7 +73,9 @@ pub enum ConsumerProblem {
     ServiceUser,
     /// Salesforce rejects the subscription: the topic is unknown, or a right is missing. It is tried again.
     Rejected,
-    /// Salesforce cannot be reached.
+    /// What Salesforce sends cannot be received: it is too large, or against the protocol. It is tried again.
+    Unreadable,
+    /// No stream of events is open: Salesforce cannot be reached, or the org's deliveries are used up.
     Unreachable,
     /// The store fails.
     Store,
