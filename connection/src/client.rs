@@ -209,7 +209,8 @@ impl ClientBuilder {
     /// Limits the requests to one org that run at a time in this process; others wait. At least 1. Default: 64.
     ///
     /// They are shared fairly: a user may hold three slots for each free one, so three quarters of them alone, and a free
-    /// slot goes to the user with the fewest. Hanging requests of one user do not hold up the others.
+    /// slot goes to the user with the fewest. Hanging requests of one user do not hold up the others. Each
+    /// [API host](Self::api_host) has as many slots of its own.
     ///
     /// Salesforce allows an org 25 concurrent requests that take longer than 20 seconds. Source: Salesforce Developer
     /// Limits and Allocations Quick Reference, "API Request Limits and Allocations".

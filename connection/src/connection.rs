@@ -136,6 +136,7 @@ impl Connection {
     /// Once the org has used the share set by
     /// [`low_priority_quota_percent`](crate::ClientBuilder::low_priority_quota_percent), requests of this connection are
     /// not sent and fail with [`Error::QuotaReserved`](crate::Error::QuotaReserved). The rest is left for other work.
+    /// Requests to [API hosts](Self::api_host) are sent: they have limits of their own.
     #[doc(alias = "optional")]
     #[doc(alias = "quota")]
     #[must_use]

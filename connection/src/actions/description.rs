@@ -63,33 +63,36 @@ impl InputParameter {
     /// Which texts Salesforce converts is unverified, so that the text of a number is one here. A type that this crate does
     /// not know takes anything.
     pub(super) fn takes(&self, value: &Value) -> bool {
+        let Some(is_one) = form(&self.kind) else { return true };
+        let takes_one = |value: &Value| value.is_null() || is_one(value);
         match (value, self.max_occurs) {
             (Value::Array(_), Some(1)) => false,
             (Value::Array(values), limit) => {
                 limit.is_none_or(|limit| u32::try_from(values.len()).is_ok_and(|count| count <= limit))
-                    && values.iter().all(|value| self.takes_one(value))
+                    && values.iter().all(takes_one)
             }
-            (value, _) => self.takes_one(value),
+            (value, _) => takes_one(value),
         }
     }
+}
 
-    fn takes_one(&self, value: &Value) -> bool {
-        match self.kind.to_ascii_uppercase().as_str() {
-            _ if value.is_null() => true,
-            "STRING" | "TEXTAREA" | "PICKLIST" | "MULTIPICKLIST" | "DATE" | "DATETIME" | "ID"
-            | "REFERENCE" => !value.is_array() && !value.is_object(),
-            "BOOLEAN" => {
-                let is_text =
-                    |text: &str| ["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
-                value.is_boolean() || value.as_str().is_some_and(is_text)
-            }
-            "NUMBER" | "CURRENCY" | "DOUBLE" | "INTEGER" | "LONG" => {
-                value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
-            }
-            "SOBJECT" => value.is_object() || value.is_string(),
-            _ => true,
+/// Returns what one value of a type looks like; `None` for a type that this crate does not know.
+fn form(kind: &str) -> Option<fn(&Value) -> bool> {
+    let form: fn(&Value) -> bool = match kind.to_ascii_uppercase().as_str() {
+        "STRING" | "TEXTAREA" | "PICKLIST" | "MULTIPICKLIST" | "DATE" | "DATETIME" | "ID" | "REFERENCE" => {
+            |value| !value.is_array() && !value.is_object()
         }
-    }
+        "BOOLEAN" => |value| {
+            let is_text = |text: &str| ["true", "false"].iter().any(|word| text.eq_ignore_ascii_case(word));
+            value.is_boolean() || value.as_str().is_some_and(is_text)
+        },
+        "NUMBER" | "CURRENCY" | "DOUBLE" | "INTEGER" | "LONG" => {
+            |value| value.is_number() || value.as_str().is_some_and(|text| text.trim().parse::<f64>().is_ok())
+        }
+        "SOBJECT" => |value| value.is_object() || value.is_string(),
+        _ => return None,
+    };
+    Some(form)
 }
 
 /// A value that an action returns.

@@ -84,6 +84,8 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             (StatusCode::INTERNAL_SERVER_ERROR, "not_set_up")
         }
         Error::LoginRefused(_) => (StatusCode::FORBIDDEN, "denied"),
+        // The code and the app's credentials are valid: an administrator has to allow the address, or the hour.
+        Error::OAuth(error) if error.is_ip_restricted() => (StatusCode::FORBIDDEN, "denied"),
         Error::OrgNotAllowed => (StatusCode::FORBIDDEN, "org_not_allowed"),
         Error::FreshLoginRequired { .. } => (StatusCode::UNAUTHORIZED, "fresh_login_required"),
         Error::OrgLoginRequired(_) => (StatusCode::FORBIDDEN, "org_login_required"),
@@ -108,5 +110,25 @@ fn status_and_code(error: &Error) -> (StatusCode, &'static str) {
             Some(400..=499) => (StatusCode::BAD_REQUEST, "refused"),
             _ => (StatusCode::BAD_GATEWAY, "bad_gateway"),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(description: &'static str) -> Error {
+        let (code, description) = ("invalid_grant".to_owned(), Some(description));
+        OAuthError::ErrorResponse { code, status: 400, in_progress: false, description }.into()
+    }
+
+    #[test]
+    fn a_login_that_salesforce_refuses_to_an_address_is_denied_and_no_outage() {
+        for description in ["ip restricted", "ip restricted or invalid login hours"] {
+            let error = refused(description);
+            assert_eq!((error.status_code(), error.code()), (StatusCode::FORBIDDEN, "denied"), "{error:?}");
+        }
+        let error = refused("expired authorization code");
+        assert_eq!((error.status_code(), error.code()), (StatusCode::BAD_REQUEST, "refused"), "{error:?}");
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     random,
     request::{
         decode,
+        error_response::{self, ErrorClass},
         path::ResourcePath,
         retry::{Failure, Idempotency},
         send::{ApiRequest, failure_of},
@@ -282,7 +283,7 @@ enum NotExchanged {
     /// The org has no valid token.
     Token(TokenError),
     Refused(OAuthError),
-    /// The org's limits were reached.
+    /// The org's limits were reached, or the rest of its requests is left for other work.
     Limit(Error),
     /// The client may not send the exchanged token to its host.
     Host(InvalidApiHost),
@@ -299,7 +300,9 @@ impl From<NotExchanged> for TokenError {
     fn from(error: NotExchanged) -> Self {
         match error {
             NotExchanged::Token(error) => error,
-            NotExchanged::Limit(error) => Self::unavailable(RETRY_AFTER, error),
+            NotExchanged::Limit(error) => {
+                Self::unavailable(error.retry_after().unwrap_or(RETRY_AFTER), error)
+            }
             NotExchanged::Refused(error) if error.is_transient() => {
                 Self::unavailable(error.retry_after().unwrap_or(RETRY_AFTER), error)
             }
@@ -318,6 +321,7 @@ struct RawToken {
 
 /// Sends an exchange to the org, within its limits, and again after a lost response: a second token does no harm.
 async fn send(org: &Connection, request: Request) -> Result<Response, NotExchanged> {
+    org.check_quota().map_err(NotExchanged::Limit)?;
     let span = debug_span!(
         "salesforce.call",
         user = %org.user(),
@@ -339,13 +343,7 @@ async fn send(org: &Connection, request: Request) -> Result<Response, NotExchang
             let failure = match &outcome {
                 Ok(response) => {
                     in_span.record("status", response.status.as_u16());
-                    org.org().record_outcome(None);
-                    let is_busy = matches!(response.status.as_u16(), 429 | 502..=504);
-                    if is_busy {
-                        Failure::Busy { retry_after: response.retry_after() }
-                    } else {
-                        Failure::Final
-                    }
+                    record(org, response)?
                 }
                 Err(error) => failure_of(error),
             };
@@ -357,6 +355,21 @@ async fn send(org: &Connection, request: Request) -> Result<Response, NotExchang
         }
     };
     sending.instrument(span).await
+}
+
+/// Records the response to an exchange for the limits of the org. Returns whether the exchange is sent again.
+fn record(org: &Connection, response: &Response) -> Result<Failure, NotExchanged> {
+    if response.status.is_success() {
+        org.org().record_outcome(None);
+        return Ok(Failure::Final);
+    }
+    let mut read = error_response::read(response.status.as_u16(), &response.body, response.retry_after());
+    org.org().record_outcome(Some(&mut read.error));
+    match (read.error, read.class) {
+        (error @ Error::LimitExceeded { .. }, _) => Err(NotExchanged::Limit(error)),
+        (_, ErrorClass::Other(failure)) => Ok(failure),
+        (_, ErrorClass::TokenExpired | ErrorClass::NotFound) => Ok(Failure::Final),
+    }
 }
 
 /// Exchanges the org's token, which is refreshed once if it is rejected.
@@ -389,15 +402,15 @@ async fn exchange(org: &Connection, generation: Generation) -> Result<AccessToke
         let is_rejected = matches!(response.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
             || error.is_invalid_grant();
         // The exchange may be refused for another reason than the token's age. The token may be good for all else.
-        let state = org.org().api_host(token.instance_url());
-        if !is_rejected || state.has_rejected(org.user_id(), &token) {
+        let rejected = &org.org().rejected_exchanges;
+        if !is_rejected || rejected.contains(org.user_id(), &token) {
             return Err(error.into());
         }
         if is_refreshed {
             if org.token_source().is_revoked().await {
                 return Err(NotExchanged::Token(TokenError::LoginRequired));
             }
-            state.reject(org.user_id(), &token);
+            rejected.add(org.user_id(), &token);
             return Err(error.into());
         }
         is_refreshed = true;

@@ -162,26 +162,28 @@ pub enum Error {
     /// [`Connection::api_host`](crate::Connection::api_host).
     #[error("the request to Salesforce's API host was not sent: {0}")]
     ApiHostDenied(#[source] ApiHostDenied),
-    /// The org has reached its API request limit. Never retried by this crate: a retry would count as well.
+    /// The org, or the [API host](crate::api_host), has reached its API request limit. Never retried by this crate: a retry
+    /// would count as well.
     #[doc(alias = "rate limit")]
     #[doc(alias = "quota")]
     #[doc(alias = "REQUEST_LIMIT_EXCEEDED")]
-    #[error("the org's API request limit is reached ({}). Send fewer requests and try later", Summary(*status, errors))]
+    #[error("the API request limit is reached ({}). Send fewer requests and try later", Summary(*status, errors))]
     #[non_exhaustive]
     LimitExceeded {
         /// The HTTP status.
         status: u16,
         /// Salesforce's reasons.
         errors: Vec<ApiError>,
-        /// How long to wait. Until then this process sends no further request to the org.
+        /// How long to wait. Until then this process sends no further request to the org. The limit of an API host is that
+        /// host's alone and pauses nothing; it is `None` unless the host says how long.
         retry_after: Option<Duration>,
     },
-    /// Too many requests to this org are running in this process, and none finished in time.
+    /// Too many requests to this org, or to this API host, are running in this process, and none finished in time.
     ///
     /// See [`ClientBuilder::acquire_timeout`](crate::ClientBuilder::acquire_timeout).
     #[doc(alias = "rate limit")]
     #[doc(alias = "throttle")]
-    #[error("{limit} requests to this org are already running. Try again soon")]
+    #[error("{limit} requests to this org or API host are already running. Try again soon")]
     #[non_exhaustive]
     ConcurrencyLimit {
         /// How many are running: all that [`max_concurrent_requests`](crate::ClientBuilder::max_concurrent_requests)

@@ -85,8 +85,8 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
                 return Err(InvalidTokenResponse::Malformed.into());
             }
             let completed = if self.takes_thin { thin_response::complete(&received.body) } else { None };
-            let mut response =
-                HttpResponse::new(completed.unwrap_or_else(|| with_token_type(&received.body).into_owned()));
+            let body = completed.as_deref().unwrap_or(&received.body);
+            let mut response = HttpResponse::new(with_token_type(body).into_owned());
             *response.headers_mut() = received.headers;
             Ok(response)
         })

@@ -1,8 +1,8 @@
 //! Completes a response to a refresh that lacks what the grant knows already, before it is read.
 //!
-//! RFC 6749 section 5.1 requires `token_type`, and a reader of token responses rejects members of an odd form. But the
-//! refresh token that was sent may be used by then, and each later refresh would get the same response: the login would
-//! never recover. So what is missing or empty counts as unchanged.
+//! A reader of token responses rejects members of an odd form. But the refresh token that was sent may be used by then,
+//! and each later refresh would get the same response: the login would never recover. So what is missing or empty counts
+//! as unchanged. A missing `token_type` is that of every token response: `token_response::with_token_type`.
 
 use std::fmt;
 
@@ -12,10 +12,9 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
-/// Returns the body with what it lacks, or `None` if it lacks nothing or is no JSON object.
+/// Returns the body without what says nothing, or `None` if it has nothing of that or is no JSON object.
 ///
-/// A member that is null or empty is left out, and so is an `expires_in` that is no number; a missing `token_type` is
-/// `Bearer`, the only one that a grant can have. Nothing else changes.
+/// A member that is null or empty is left out, and so is an `expires_in` that is no number. Nothing else changes.
 pub(crate) fn complete(body: &[u8]) -> Option<Vec<u8>> {
     let Members(sent) = serde_json::from_slice(body).ok()?;
     let mut members = sent.clone();
@@ -24,12 +23,11 @@ pub(crate) fn complete(body: &[u8]) -> Option<Vec<u8>> {
         Value::String(text) if text.is_empty() => name == "access_token",
         value => name != "expires_in" || value.is_u64(),
     });
-    members.entry("token_type").or_insert_with(|| "Bearer".into());
     if members == sent { None } else { serde_json::to_vec(&members).ok() }
 }
 
 /// A JSON object without a member that stands there twice.
-struct Members(Map<String, Value>);
+pub(super) struct Members(pub(super) Map<String, Value>);
 
 impl<'de> Deserialize<'de> for Members {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -67,9 +65,8 @@ mod tests {
         let whole = r#"{"access_token":"a","token_type":"Bearer"}"#;
         assert_eq!(complete(whole), None);
         for thin in [
-            r#"{"access_token":"a"}"#,
-            r#"{"access_token":"a","token_type":null}"#,
-            r#"{"access_token":"a","token_type":"","id":"","instance_url":null,"refresh_token":""}"#,
+            r#"{"access_token":"a","token_type":"Bearer","scope":null}"#,
+            r#"{"access_token":"a","token_type":"Bearer","id":"","instance_url":null,"refresh_token":""}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":"7200"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
         ] {
@@ -79,7 +76,9 @@ mod tests {
                 serde_json::from_str::<Value>(whole).unwrap()
             );
         }
+        assert_eq!(complete(r#"{"access_token":"a","token_type":""}"#).unwrap(), r#"{"access_token":"a"}"#);
         for other in [
+            r#"{"access_token":"a"}"#,
             r#"{"access_token":"","token_type":"mac","id":7}"#,
             r#"{"access_token":"a","access_token":"b"}"#,
             r#"["access_token"]"#,

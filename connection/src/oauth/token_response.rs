@@ -8,13 +8,16 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hmac::{Hmac, Mac};
 use oauth2::{ExtraTokenFields, StandardTokenResponse, TokenResponse as _, basic::BasicTokenType};
-use serde::{Deserialize, Serialize, de::IgnoredAny};
+use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use url::Url;
 
 use crate::{
     http::allowed_hosts::AllowedHosts,
-    oauth::{error::InvalidTokenResponse, login_host::LoginHost, refresh::KnownGrant, scopes::Scopes},
+    oauth::{
+        error::InvalidTokenResponse, login_host::LoginHost, refresh::KnownGrant, scopes::Scopes,
+        thin_response::Members,
+    },
     secret::Secret,
     user_ref::UserRef,
 };
@@ -101,21 +104,17 @@ impl Millis {
     }
 }
 
-/// Names the type of the token in a response that does not.
+/// Names the type of the token in a response in which it is missing or null.
 ///
 /// RFC 6749 requires it (section 5.1), and orgs send it. Recorded responses lack it, and Salesforce has tokens of one type
 /// only. A refresh token that was rotated would be lost with the response. Unverified: that an org still leaves it out.
 pub(crate) fn with_token_type(body: &[u8]) -> Cow<'_, [u8]> {
-    #[derive(Deserialize)]
-    struct Members {
-        token_type: Option<IgnoredAny>,
+    let Ok(Members(mut members)) = serde_json::from_slice(body) else { return body.into() };
+    if members.get("token_type").is_some_and(|token_type| !token_type.is_null()) {
+        return body.into();
     }
-    match (serde_json::from_slice(body), body.trim_ascii_start()) {
-        (Ok(Members { token_type: None }), [b'{', members @ ..]) => {
-            [br#"{"token_type":"Bearer","#, members].concat().into()
-        }
-        _ => body.into(),
-    }
+    members.insert("token_type".to_owned(), "Bearer".into());
+    serde_json::to_vec(&members).map_or(body.into(), Cow::from)
 }
 
 pub(crate) type TokenResponseBody = StandardTokenResponse<Extra, BasicTokenType>;
@@ -290,6 +289,22 @@ mod tests {
             drop(json.insert("instance_url".into(), "https://acme.my.salesforce.com/".into()))
         }));
         assert_eq!(slash.unwrap().instance_url, tokens.instance_url);
+    }
+
+    #[test]
+    fn a_missing_type_is_bearer_and_nothing_else_changes() {
+        for (body, expected) in [
+            (r#"{"access_token":"a"}"#, r#"{"access_token":"a","token_type":"Bearer"}"#),
+            (r#"{"token_type":null}"#, r#"{"token_type":"Bearer"}"#),
+            (" { } ", r#"{"token_type":"Bearer"}"#),
+            (r#"{"token_type":"mac"}"#, r#"{"token_type":"mac"}"#),
+            (r#"{"token_type":""}"#, r#"{"token_type":""}"#),
+            (r#"{"access_token":"a","access_token":"b"}"#, r#"{"access_token":"a","access_token":"b"}"#),
+            ("[]", "[]"),
+            ("<html>", "<html>"),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&with_token_type(body.as_bytes())), expected);
+        }
     }
 
     #[test]

@@ -154,9 +154,11 @@ pub(crate) fn body<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, InvalidReq
 
 /// Returns what is wrong and where.
 ///
-/// `own`: the error of this crate's own that came up while the body was read. Its text has no value.
+/// `own`: the latest error of this crate's own that came up while the body was read. Its text has no value. It is another
+/// one than `error` if serde dropped it, for example in an earlier row.
 fn describe(error: &serde_json::Error, own: Option<&'static str>) -> Misfit {
     let mut is_missing_field = false;
+    let own = own.filter(|own| Ends::of(error).starts_with(own));
     let what = match (error.classify(), own) {
         (Category::Syntax, _) => "the body is not JSON".to_owned(),
         (Category::Eof, _) => "the body ends too early".to_owned(),

@@ -13,6 +13,7 @@ pub(crate) mod finite;
 pub(crate) mod misdirected;
 pub(crate) mod path;
 pub(crate) mod raw;
+pub(crate) mod rejected_tokens;
 pub(crate) mod retry;
 pub(crate) mod send;
 pub(crate) mod slots;

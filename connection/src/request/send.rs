@@ -145,11 +145,8 @@ impl Connection {
     async fn send_in_span(&self, span: Span, request: ApiRequest) -> Result<Response> {
         let api_host = request.api_host.as_deref().map(|host| self.org().api_host(host));
         // The limits of an org are those of its instance.
-        if api_host.is_none()
-            && self.is_low_priority()
-            && let Some(usage) = self.org().usage.above(self.client().limits().low_priority_quota_percent)
-        {
-            return Err(Error::QuotaReserved { usage });
+        if api_host.is_none() {
+            self.check_quota()?;
         }
         let mut request = request;
         if self.version_choice() == VersionChoice::Newest && request.path.is_versioned() {
@@ -211,7 +208,7 @@ impl Connection {
                     }
                     self.record_outcome(&request, Some(&mut rejection.error));
                     let has_rejected =
-                        api_host.as_ref().is_some_and(|host| host.has_rejected(self.user_id(), &token));
+                        api_host.as_ref().is_some_and(|host| host.rejected.contains(self.user_id(), &token));
                     match rejection.class {
                         // Each request would refresh the org's token otherwise.
                         ErrorClass::TokenExpired if has_rejected => return Err(rejection.error),
@@ -233,7 +230,7 @@ impl Connection {
                         ErrorClass::TokenExpired => {
                             match &api_host {
                                 // The token may be good for the instance.
-                                Some(host) => host.reject(self.user_id(), &token),
+                                Some(host) => host.rejected.add(self.user_id(), &token),
                                 None => self.token_source().rejected_again(&token).await,
                             }
                             return Err(rejection.error);
@@ -253,6 +250,15 @@ impl Connection {
             tokio::time::sleep(wait).await;
             // Another request may have refreshed the token meanwhile, or the login may have ended.
             token = self.token_source().token()?;
+        }
+    }
+
+    /// Fails if this connection has low priority and the org has used most of its daily requests.
+    pub(crate) fn check_quota(&self) -> Result<()> {
+        let percent = self.client().limits().low_priority_quota_percent;
+        match self.org().usage.above(percent).filter(|_| self.is_low_priority()) {
+            Some(usage) => Err(Error::QuotaReserved { usage }),
+            None => Ok(()),
         }
     }
 

@@ -186,7 +186,6 @@ async fn a_value_of_another_type_than_its_parameter_is_named_before_it_is_sent()
         ("record", json!(7)),
         ("ids", json!(["a", "b", "c"])),
         ("ids", json!([["a"]])),
-        ("other", json!([1])),
     ] {
         let error = flow.run(&json!({ name: value })).await.unwrap_err();
         let Error::InvalidRequest(InvalidRequest::ActionInput(found)) = &error else {
@@ -211,6 +210,7 @@ async fn a_value_of_another_type_than_its_parameter_is_named_before_it_is_sent()
         ("ids", json!(["a", "b"])),
         ("ids", json!("a")),
         ("other", json!({ "any": 1 })),
+        ("other", json!([1, 2])),
     ] {
         flow.run(&json!({ name: value })).await.unwrap();
     }

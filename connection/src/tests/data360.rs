@@ -274,10 +274,13 @@ async fn a_token_that_was_only_stored_again_is_refreshed_before_the_next_exchang
 async fn an_exchange_that_is_refused_each_time_costs_one_refresh() {
     let server = Server::start(|request| match request.target.as_str() {
         TOKEN => {
-            token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap()).into()
+            let mut tokens =
+                token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap());
+            tokens["access_token"] = format!("new-{}", request.nth).into();
+            tokens.into()
         }
         "/services/a360/token" => Reply::Body(403, json!({ "error": "access_denied" }).to_string()),
-        _ => json!({}).into(),
+        _ => Reply::Body(401, String::new()),
     })
     .await;
     let sf = connect(&server);
@@ -286,6 +289,38 @@ async fn an_exchange_that_is_refused_each_time_costs_one_refresh() {
         assert!(matches!(error, Error::OAuth(_)), "{error:?}");
     }
     assert_eq!((server.token_requests(), server.count("POST /services/a360")), (1, 6));
+    // It says nothing about an API host, not even about one on the same host.
+    let host = sf.api_host(server.origin.as_str()).unwrap();
+    host.request("GET", "/api/x").send().await.unwrap_err();
+    assert_eq!(server.token_requests(), 2);
+}
+
+/// The tokens of each exchange are counted from one.
+#[tokio::test]
+async fn the_tokens_of_one_exchange_are_not_taken_for_those_of_another() {
+    let server = Server::start(|request| match request.target.as_str() {
+        "/services/a360/token" => {
+            let instance = format!("http://{}", request.header("host").unwrap());
+            let token = format!("d{}", request.nth);
+            json!({ "access_token": token, "token_type": "Bearer", "instance_url": instance }).into()
+        }
+        _ if matches!(request.nth, 3 | 5) => {
+            json!({ "data": [[1]], "metadata": { "n": { "placeInOrder": 0 } }, "done": true }).into()
+        }
+        _ => Reply::Body(401, String::new()),
+    })
+    .await;
+    let sf = connect_direct(&server, Vec::new());
+    let first = sf.data360_direct().await.unwrap();
+    first.query::<Value>("SELECT 1").fetch_all().await.unwrap_err();
+    // The second token of another exchange is accepted, and rejected once it has expired.
+    let second = sf.data360_direct().await.unwrap();
+    for _ in 0..2 {
+        second.query::<Value>("SELECT 1").fetch_all().await.unwrap();
+    }
+    let queries = server.requests().into_iter().filter(|request| request.target == "/api/v2/query");
+    let tokens: Vec<_> = queries.map(|request| request.header("authorization").unwrap().to_owned()).collect();
+    assert_eq!(tokens, ["d0", "d1", "d2", "d3", "d3", "d4"].map(|token| format!("Bearer {token}")));
 }
 
 /// A host that refuses each exchanged token.
@@ -335,6 +370,50 @@ async fn an_exchange_has_the_manners_of_every_request() {
     sf.limits().await.unwrap_err();
     let error = sf.data360_direct().await.unwrap_err();
     assert!(matches!(error, Error::LimitExceeded { .. }), "{error:?}");
+    assert_eq!(server.lines().len(), 1, "{:?}", server.lines());
+}
+
+#[tokio::test]
+async fn an_exchange_that_reaches_the_limit_of_the_org_pauses_it_and_says_for_how_long() {
+    for first_limited in [0, 1] {
+        let server = Server::start(move |request| match request.target.as_str() {
+            "/services/a360/token" if request.nth < first_limited => exchanged(request),
+            "/services/a360/token" => {
+                api_error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
+            }
+            _ => Reply::Body(401, String::new()),
+        })
+        .await;
+        // A refresh would find no outcome.
+        let sf = connect_direct(&server, Vec::new());
+        let fetched = async { sf.data360_direct().await?.query::<Value>("SELECT 1").fetch_all().await };
+        let error = fetched.await.unwrap_err();
+        let is_expected = match first_limited {
+            0 => matches!(error, Error::LimitExceeded { .. }),
+            _ => matches!(error, Error::Unavailable { .. }),
+        };
+        assert!(is_expected, "{error:?}");
+        let pause = error.retry_after().unwrap();
+        assert!(
+            pause > Duration::from_secs(10),
+            "the pause after the daily limit, not the default: {pause:?}"
+        );
+        assert!(matches!(sf.limits().await, Err(Error::LimitExceeded { .. })));
+        assert_eq!((server.count("POST /services/a360"), server.count("GET")), (first_limited + 1, 0));
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_of_low_priority_leaves_the_rest_of_the_quota() {
+    let server = Server::start(|_| {
+        let headers = "Content-Type: application/json\r\nSforce-Limit-Info: api-usage=99/100\r\n";
+        Reply::Raw(hostile::http_response(200, headers, "{}"))
+    })
+    .await;
+    let sf = connect_direct(&server, Vec::new()).with_low_priority();
+    sf.limits().await.unwrap();
+    let error = sf.data360_direct().await.unwrap_err();
+    assert!(matches!(error, Error::QuotaReserved { .. }), "{error:?}");
     assert_eq!(server.lines().len(), 1, "{:?}", server.lines());
 }
 

@@ -236,6 +236,25 @@ async fn the_path_of_a_file_is_not_taken_for_its_bytes() {
     assert!(error.to_string().contains("SObjectHandle::blob"), "{error}");
 }
 
+/// serde drops the error of the first row. Reading ends at the second one.
+#[tokio::test]
+async fn an_error_that_serde_dropped_is_not_taken_for_that_of_a_later_row() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct File {
+        #[allow(dead_code, reason = "read by serde only")]
+        body: Base64,
+    }
+    let path = "/services/data/v66.0/sobjects/Attachment/00P/Body";
+    let rows = [(json!("a"), path), (json!(7), "aGVsbG8=")]
+        .map(|(name, body)| json!({"attributes": {"type": "Attachment"}, "Name": name, "Body": body}));
+    let server = Server::start(move |_| json!({"totalSize": 2, "done": true, "records": rows}).into()).await;
+    let query = connect(&server).query::<Flat<Option<File>>>("SELECT Name, Body FROM Attachment");
+    let error = query.fetch_all().await.unwrap_err().to_string();
+    assert!(error.contains("found integer where a string is expected"), "{error}");
+    assert!(error.contains("field `Name`, row 2 of Attachment"), "{error}");
+}
+
 /// An error of this crate's own is told with its text, without the values.
 #[tokio::test]
 async fn a_foreign_address_of_further_children_is_named() {

@@ -105,14 +105,19 @@ async fn a_valid_response_is_accepted() {
 /// As recorded responses have it.
 #[tokio::test]
 async fn a_token_without_a_type_is_a_bearer_token() {
-    let without_type = |origin: &Url| {
-        let mut body = token_body(origin);
-        body.as_object_mut().unwrap().remove("token_type");
-        body
-    };
-    let tokens =
-        refresh(move |origin| Reply::json(200, format!("\n{}", without_type(origin)))).await.unwrap();
-    assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
+    for is_null in [false, true] {
+        let without_type = move |origin: &Url| {
+            let mut body = token_body(origin);
+            match is_null {
+                false => drop(body.as_object_mut().unwrap().remove("token_type")),
+                true => body["token_type"] = serde_json::Value::Null,
+            }
+            body
+        };
+        let tokens =
+            refresh(move |origin| Reply::json(200, format!("\n{}", without_type(origin)))).await.unwrap();
+        assert_eq!(tokens.refresh_token, Some("5Aep861".into()));
+    }
     for reply in ["{}", "{ }", "{\"token_type\":null}"] {
         let error = refresh(move |_| Reply::json(200, reply)).await.unwrap_err();
         assert!(matches!(error, OAuthError::InvalidResponse(InvalidTokenResponse::Malformed)), "{error:?}");

@@ -37,7 +37,7 @@ impl Granted {
 }
 
 /// Objects that need no permission of the object: an app asks them about the user and the org.
-const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", SETUP[0], SETUP[1]];
+const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", "PermissionSet", "PermissionSetAssignment"];
 
 /// Objects for users who may view the setup. For others they do not exist; which error Salesforce sends is unverified.
 const SETUP: [&str; 2] = ["PermissionSet", "PermissionSetAssignment"];
