@@ -210,7 +210,7 @@ impl ClientBuilder {
     ///
     /// They are shared fairly: a user may hold three slots for each free one, so three quarters of them alone, and a free
     /// slot goes to the user with the fewest. Hanging requests of one user do not hold up the others. Each
-    /// [API host](Self::api_host) has as many slots of its own.
+    /// [API host](Self::api_host) has as many slots again.
     ///
     /// Salesforce allows an org 25 concurrent requests that take longer than 20 seconds. Source: Salesforce Developer
     /// Limits and Allocations Quick Reference, "API Request Limits and Allocations".

@@ -134,9 +134,8 @@ impl Connection {
     /// Returns the connection for work that can be left out when the org's daily API requests run low.
     ///
     /// Once the org has used the share set by
-    /// [`low_priority_quota_percent`](crate::ClientBuilder::low_priority_quota_percent), requests of this connection are
-    /// not sent and fail with [`Error::QuotaReserved`](crate::Error::QuotaReserved). The rest is left for other work.
-    /// Requests to [API hosts](Self::api_host) are sent: they have limits of their own.
+    /// [`low_priority_quota_percent`](crate::ClientBuilder::low_priority_quota_percent), requests of this connection fail
+    /// with [`Error::QuotaReserved`](crate::Error::QuotaReserved) unsent, except those to [API hosts](Self::api_host).
     #[doc(alias = "optional")]
     #[doc(alias = "quota")]
     #[must_use]

@@ -4,6 +4,7 @@ mod actions;
 mod agent;
 mod api_hosts;
 mod data360;
+mod data360_direct;
 #[cfg(feature = "bulk")]
 mod delimiters;
 mod describe;
