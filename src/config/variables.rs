@@ -33,7 +33,8 @@ impl Config {
     }
 
     /// As [`with_env`](Self::with_env), with variables from elsewhere. A variable replaces its setting as a whole, also a
-    /// list; those of the service user replace one member each.
+    /// list; those of the service user, and of a caller or sender of the feature `inbound`, replace one member each. Where
+    /// the settings have several senders of a kind, such a variable is a problem at the start.
     ///
     /// ```
     /// use actix_salesforce::Config;

@@ -9,7 +9,11 @@ use std::{
 use serde::Deserialize;
 use url::Url;
 
-use super::client_certificate::{self, Fingerprint};
+use super::{
+    Variables,
+    client_certificate::{self, Fingerprint},
+    set_of,
+};
 use crate::config::{ConfigProblem, check::Check, duration, text::bare};
 use salesforce_connection::{
     OrgId, Secret,
@@ -204,27 +208,25 @@ impl Caller {
         self
     }
 
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let (organization, audience) = (variable(ORG), variable(AUDIENCE));
-        let (issuer, certificates) = (variable(ISSUER), variable(CERTIFICATES));
-        let key = variable(KEY).map(Secret::new);
-        let is_set = [&organization, &audience, &issuer, &certificates].into_iter().any(Option::is_some);
-        (is_set || key.is_some()).then(|| {
-            let certificates = certificates.unwrap_or_default();
+    /// Replaces the members that variables name, and returns those variables.
+    pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        let texts =
+            [(ORG, &mut self.organization), (AUDIENCE, &mut self.audience), (ISSUER, &mut self.issuer)];
+        for (name, member) in texts {
+            if let Some(text) = variable(name) {
+                *member = text;
+            }
+        }
+        if let Some(certificates) = variable(CERTIFICATES) {
             let named = certificates.split_whitespace().map(|entry| match entry.split_once('=') {
                 Some((name, path)) => (name.to_owned(), path.to_owned()),
                 // An entry without a name is an error of the check: it has an empty one.
                 None => (String::new(), entry.to_owned()),
             });
-            Self {
-                organization: organization.unwrap_or_default(),
-                audience: audience.unwrap_or_default(),
-                issuer: issuer.unwrap_or_default(),
-                certificates: named.collect(),
-                key,
-                ..Self::default()
-            }
-        })
+            self.certificates = named.collect();
+        }
+        self.key = variable(KEY).map(Secret::new).or(self.key.take());
+        set_of(&[ORG, AUDIENCE, ISSUER, CERTIFICATES, KEY], variable)
     }
 
     pub(super) fn clean(&mut self) {

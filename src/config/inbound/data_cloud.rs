@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::{Variables, set_of};
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
@@ -45,12 +46,15 @@ impl DataCloud {
         self
     }
 
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let (organization, keys) = (variable(ORG), variable(KEYS));
-        (organization.is_some() || keys.is_some()).then(|| Self {
-            organization: organization.unwrap_or_default(),
-            keys: keys.unwrap_or_default().split_whitespace().map(Secret::new).collect(),
-        })
+    /// Replaces the members that variables name, and returns those variables.
+    pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        if let Some(organization) = variable(ORG) {
+            self.organization = organization;
+        }
+        if let Some(keys) = variable(KEYS) {
+            self.keys = keys.split_whitespace().map(Secret::new).collect();
+        }
+        set_of(&[ORG, KEYS], variable)
     }
 
     pub(super) fn clean(&mut self) {

@@ -46,6 +46,9 @@ pub struct InboundConfig {
     pub applink: Vec<String>,
     /// Where a proxy says which certificate its client showed. Default: none.
     pub client_certificate_header: Option<ClientCertificateHeader>,
+    /// Variables that name members of one sender where the settings have several.
+    #[serde(skip)]
+    ambiguous_variables: Vec<&'static str>,
 }
 
 /// The checked settings.
@@ -68,17 +71,16 @@ impl Inbound {
 }
 
 impl InboundConfig {
-    /// Replaces the senders that variables name.
+    /// Replaces members of the only sender of a kind by those that variables name; without a sender they make one. With
+    /// several they could mean each: the check reports them.
     pub(super) fn replace_by(&mut self, variable: impl Fn(&str) -> Option<String>) {
-        if let Some(caller) = Caller::from_variables(&variable) {
-            self.callers = vec![caller];
-        }
-        if let Some(messages) = OutboundMessages::from_variables(&variable) {
-            self.outbound_messages = vec![messages];
-        }
-        if let Some(data_cloud) = DataCloud::from_variables(&variable) {
-            self.data_cloud = vec![data_cloud];
-        }
+        let variable: &Variables = &variable;
+        let ambiguous = [
+            replace_members(&mut self.callers, Caller::replace_by, variable),
+            replace_members(&mut self.outbound_messages, OutboundMessages::replace_by, variable),
+            replace_members(&mut self.data_cloud, DataCloud::replace_by, variable),
+        ];
+        self.ambiguous_variables = ambiguous.concat();
     }
 
     /// Removes what surrounds the values.
@@ -90,6 +92,13 @@ impl InboundConfig {
 
     /// Checks the settings. `login_host`: where users log in by default.
     pub(super) fn check(&self, check: &mut Check, login_host: Option<&LoginHost>) -> Inbound {
+        for variable in &self.ambiguous_variables {
+            check.problem(
+                variable,
+                "the settings have several senders of this kind, and a variable names one: leave it out, and set its value \
+                 where they are named",
+            );
+        }
         let checked: Vec<(CallRules, CheckedCaller)> =
             self.callers.iter().filter_map(|caller| caller.check(check, login_host)).collect();
         let fingerprints = || {
@@ -136,11 +145,112 @@ impl InboundConfig {
     }
 }
 
+type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
+
+/// Replaces members of the only sender, or of a new one. `replace` returns the variables that are set. Returns those of
+/// several senders.
+fn replace_members<T: Clone + Default>(
+    senders: &mut Vec<T>,
+    replace: fn(&mut T, &Variables) -> Vec<&'static str>,
+    variable: &Variables,
+) -> Vec<&'static str> {
+    let mut replaced = match senders.as_slice() {
+        [only] => only.clone(),
+        _ => T::default(),
+    };
+    let set = replace(&mut replaced, variable);
+    match senders.len() {
+        _ if set.is_empty() => set,
+        0 | 1 => {
+            *senders = vec![replaced];
+            Vec::new()
+        }
+        _ => set,
+    }
+}
+
+/// Returns those of the variables that are set.
+fn set_of(names: &[&'static str], variable: &Variables) -> Vec<&'static str> {
+    names.iter().copied().filter(|name| variable(name).is_some()).collect()
+}
+
 impl Config {
     /// Reads the certificates that are given as paths of files. Returns those that could not be read, too.
     pub(crate) fn with_files(mut self) -> (Self, Vec<ConfigProblem>) {
         let mut problems = Vec::new();
         self.inbound.callers.iter_mut().for_each(|caller| caller.read_files(&mut problems));
         (self.without_surroundings(), problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ORG: &str = "00Dx0000000BV7z";
+
+    /// The settings of a file with so many senders of each kind, and these variables on top of them.
+    fn config(senders: usize, variables: &[(&str, &str)]) -> Config {
+        let many = |sender: serde_json::Value| vec![sender; senders];
+        let inbound = serde_json::json!({
+            "callers": many(serde_json::json!({
+                "organization": ORG, "audience": "https://app.example.com", "issuer": "acme", "username_claim": "name",
+                "certificates": { "one": "one.crt" },
+            })),
+            "outbound_messages": many(serde_json::json!({ "organization": ORG, "client_certificates": ["ab"] })),
+            "data_cloud": many(serde_json::json!({ "organization": ORG })),
+        });
+        let config = serde_json::json!({ "client_id": "3MVG9", "inbound": inbound });
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        serde_json::from_value::<Config>(config).unwrap().with_variables(variable)
+    }
+
+    /// Secrets belong into variables, and the rest into a file.
+    #[test]
+    fn variables_replace_members_of_the_only_sender_of_a_kind() {
+        let set = [
+            ("SALESFORCE_CALLER_KEY", "the key"),
+            ("SALESFORCE_OUTBOUND_SECRETS", "one two"),
+            ("SALESFORCE_DATA_CLOUD_KEYS", "three"),
+        ];
+        let InboundConfig { callers, outbound_messages, data_cloud, .. } = config(1, &set).inbound;
+        let [caller] = callers.as_slice() else { panic!("{callers:?}") };
+        assert_eq!((caller.organization.as_str(), caller.username_claim.as_str()), (ORG, "name"));
+        assert_eq!((caller.issuer.as_str(), caller.certificates.len()), ("acme", 1));
+        assert_eq!(caller.key.as_ref().map(salesforce_connection::Secret::expose), Some("the key"));
+        let [messages] = outbound_messages.as_slice() else { panic!("{outbound_messages:?}") };
+        assert_eq!((messages.organization.as_str(), messages.client_certificates.len()), (ORG, 1));
+        assert_eq!(messages.secrets.len(), 2);
+        let [events] = data_cloud.as_slice() else { panic!("{data_cloud:?}") };
+        assert_eq!((events.organization.as_str(), events.keys.len()), (ORG, 1));
+
+        let replaced =
+            [("SALESFORCE_CALLER_ISSUER", "other"), ("SALESFORCE_CALLER_CERTIFICATES", "two=two.crt")];
+        let caller = config(1, &replaced).inbound.callers.remove(0);
+        assert_eq!((caller.issuer.as_str(), caller.organization.as_str()), ("other", ORG));
+        assert_eq!(caller.certificates.keys().collect::<Vec<_>>(), ["two"], "a list as a whole");
+        assert_eq!(config(0, &replaced).inbound.callers.remove(0).username_claim, "username", "a new one");
+        assert_eq!(config(2, &[]).inbound.callers.len(), 2);
+    }
+
+    #[test]
+    fn a_variable_that_could_mean_each_of_several_senders_is_a_problem() {
+        let set = [
+            ("SALESFORCE_CALLER_KEY", "the key"),
+            ("SALESFORCE_OUTBOUND_SECRETS", "one two"),
+            ("SALESFORCE_DATA_CLOUD_ORG", "00Dx0000000BV7y"),
+        ];
+        let config = config(2, &set);
+        assert_eq!((config.inbound.callers.len(), config.inbound.data_cloud.len()), (2, 2));
+        assert!(config.inbound.callers.iter().all(|caller| caller.key.is_none()));
+        let error = config.plan().unwrap_err();
+        for (name, _) in set {
+            let mut problems = error.problems().iter().filter(|problem| problem.setting == name);
+            assert!(problems.any(|problem| problem.hint.contains("several senders")), "{name}: {error}");
+        }
+        assert!(!error.to_string().contains("the key"), "{error}");
     }
 }

@@ -3,7 +3,11 @@
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
-use super::client_certificate::{self, Fingerprint};
+use super::{
+    Variables,
+    client_certificate::{self, Fingerprint},
+    set_of,
+};
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
@@ -63,13 +67,15 @@ impl OutboundMessages {
         self
     }
 
-    pub(super) fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
-        let (organization, secrets) = (variable(ORG), variable(SECRETS));
-        (organization.is_some() || secrets.is_some()).then(|| Self {
-            organization: organization.unwrap_or_default(),
-            secrets: secrets.unwrap_or_default().split_whitespace().map(Secret::new).collect(),
-            ..Self::default()
-        })
+    /// Replaces the members that variables name, and returns those variables.
+    pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        if let Some(organization) = variable(ORG) {
+            self.organization = organization;
+        }
+        if let Some(secrets) = variable(SECRETS) {
+            self.secrets = secrets.split_whitespace().map(Secret::new).collect();
+        }
+        set_of(&[ORG, SECRETS], variable)
     }
 
     pub(super) fn clean(&mut self) {
