@@ -11,7 +11,7 @@ use super::{
 use crate::base::seal::KeyRing;
 use salesforce_connection::{
     Secret, VersionChoice,
-    http::{AllowedHosts, Proxy, check_api_host, is_loopback},
+    http::{AllowedHosts, Proxy, check_api_host, is_loopback, is_on_this_machine},
     oauth::{LoginHost, Scopes},
 };
 
@@ -418,10 +418,4 @@ fn is_plain_path(path: &str) -> bool {
             && !path.contains("//")
             && !path.split('/').any(|segment| segment == "." || segment == "..")
             && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte)))
-}
-
-/// Returns whether a browser finds the app on its own machine. Browsers look the names below `localhost` up there (RFC 6761
-/// section 6.3); this crate sends nothing to the public URL.
-fn is_on_this_machine(public_url: &Url) -> bool {
-    is_loopback(public_url) || public_url.host_str().is_some_and(|host| host.ends_with(".localhost"))
 }

@@ -119,11 +119,10 @@ pub(super) async fn log_in(
             return None;
         }
         Some(Ok(Callback::Refused { code, description })) => {
-            let check = match description.as_deref() {
-                Some("ip restricted" | "ip restricted or invalid login hours") => Check::IpRestrictions,
-                _ => Check::Login,
-            };
-            report.add(setup::refused(check, &code.to_ascii_lowercase(), known(description.as_deref())));
+            let description = known(description.as_deref());
+            let is_restricted = description.is_some_and(|known| IP_RESTRICTIONS.contains(&known));
+            let check = if is_restricted { Check::IpRestrictions } else { Check::Login };
+            report.add(setup::refused(check, &code.to_ascii_lowercase(), description));
             report.skip(Check::WITH_LOGIN, "Salesforce refused the login.");
             return None;
         }
@@ -147,18 +146,19 @@ pub(super) async fn log_in(
     }
 }
 
+/// What Salesforce says at the callback where it does not allow the address of the browser, or the hour.
+const IP_RESTRICTIONS: [&str; 2] = ["ip restricted", "ip restricted or invalid login hours"];
+
 /// Any site can put a text into a link to the callback: only descriptions that are known are shown.
 fn known(description: Option<&str>) -> Option<&'static str> {
-    const KNOWN: [&str; 7] = [
+    const KNOWN: [&str; 5] = [
         "end-user denied authorization",
-        "ip restricted",
-        "ip restricted or invalid login hours",
         "organization is locked, closed, or suspended",
         "this app is blocked by admin",
         "app must be installed into org",
         "user is not admin approved to access this app",
     ];
-    KNOWN.into_iter().find(|known| description == Some(known))
+    IP_RESTRICTIONS.into_iter().chain(KNOWN).find(|known| description == Some(known))
 }
 
 /// Reports what the token response says.

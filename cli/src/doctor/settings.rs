@@ -3,7 +3,7 @@
 use actix_salesforce::{
     Config, Secret,
     config::{ConfigProblem, StartPlan},
-    http::is_loopback,
+    http::is_on_this_machine,
 };
 
 use super::finding::{Check, Finding, Report};
@@ -68,5 +68,5 @@ fn usable(config: &Config) -> Option<StartPlan> {
 
 /// Returns whether browsers reach the app on this machine only.
 pub(super) fn is_local(plan: &StartPlan) -> bool {
-    is_loopback(&plan.public_url)
+    is_on_this_machine(&plan.public_url)
 }

@@ -66,7 +66,7 @@ pub(crate) fn token_error(check: Check, error: &OAuthError) -> Finding {
         .setup("Setup > Company Settings > My Domain, \"Current My Domain URL\""),
         _ if error.is_credentials_rejected() => secret(),
         _ => match (error.error_code(), error.description()) {
-            (Some(code), description @ Some("ip restricted" | "ip restricted or invalid login hours")) => {
+            (Some(code), description) if error.is_ip_restricted() => {
                 refused(Check::IpRestrictions, code, description)
             }
             (Some(code), description) => refused(check, code, description),

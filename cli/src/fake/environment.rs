@@ -2,8 +2,9 @@
 
 use std::ffi::OsString;
 
+use actix_salesforce::http::is_on_this_machine;
 use salesforce_fake_org::FakeOrg;
-use url::{Host, Url};
+use url::Url;
 
 /// Variables that name another org, another app, or a way to them. The fake org knows none of them: a command that still
 /// had them would fail there, or would send its requests to the caller's real org.
@@ -75,7 +76,7 @@ fn changes(
         .into_iter()
         .filter(|name| !is_set_here(name) && callers_value(name).is_some())
         .collect();
-    if callers_value(PUBLIC_URL).is_some_and(|url| !url.to_str().is_some_and(is_loopback)) {
+    if callers_value(PUBLIC_URL).is_some_and(|url| !url.to_str().is_some_and(is_local)) {
         removed.push(PUBLIC_URL);
     }
     let is_replaced = |(name, value): &(&'static str, String)| {
@@ -85,13 +86,8 @@ fn changes(
     Environment { set, replaced, removed }
 }
 
-fn is_loopback(url: &str) -> bool {
-    match Url::parse(url.trim()).as_ref().map(Url::host) {
-        Ok(Some(Host::Domain(name))) => name == "localhost" || name.ends_with(".localhost"),
-        Ok(Some(Host::Ipv4(address))) => address.is_loopback(),
-        Ok(Some(Host::Ipv6(address))) => address.is_loopback(),
-        _ => false,
-    }
+fn is_local(url: &str) -> bool {
+    Url::parse(url.trim()).is_ok_and(|url| is_on_this_machine(&url))
 }
 
 #[cfg(test)]

@@ -102,12 +102,35 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Returns whether browsers find this URL on their own machine: a [loopback address](is_loopback), or a name below
+/// `localhost`, which browsers look up there (RFC 6761 section 6.3).
+///
+/// Not for URLs that a program itself sends requests to: its resolver may find such a name elsewhere.
+pub fn is_on_this_machine(url: &Url) -> bool {
+    is_loopback(url) || url.host_str().is_some_and(|host| host.ends_with(".localhost"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn allowed_hosts() -> AllowedHosts {
         AllowedHosts::new([Url::parse("http://127.0.0.1:8100").unwrap()])
+    }
+
+    #[test]
+    fn names_below_localhost_are_on_this_machine_for_browsers_only() {
+        for (text, here, loopback) in [
+            ("http://app.localhost:8080/", true, false),
+            ("http://LOCALHOST/", true, true),
+            ("http://[::1]/", true, true),
+            ("http://127.0.0.2/", true, true),
+            ("http://applocalhost/", false, false),
+            ("http://localhost.example/", false, false),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((is_on_this_machine(&url), is_loopback(&url)), (here, loopback), "{text}");
+        }
     }
 
     #[test]

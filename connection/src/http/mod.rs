@@ -15,7 +15,7 @@ pub(crate) mod streaming_body;
 mod tests;
 
 pub use self::{
-    allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback},
+    allowed_hosts::{AllowedHosts, HostNotAllowed, is_loopback, is_on_this_machine},
     api_hosts::InvalidApiHost,
     error::HttpError,
     proxy::{InvalidProxy, Proxy},

@@ -23,7 +23,7 @@ use crate::{
 };
 use salesforce_connection::{
     Error,
-    http::is_loopback,
+    http::is_on_this_machine,
     oauth::{AuthorizeOptions, LoginHost, Prompt},
 };
 
@@ -197,8 +197,8 @@ pub(super) fn at_public_url(settings: &Settings, request: &HttpRequest, query: &
     }
     let are_www = asked_name.strip_prefix("www.") == Some(public_name)
         || public_name.strip_prefix("www.") == Some(asked_name);
-    let are_loopback = is_loopback(&asked) && is_loopback(public);
-    if !are_www && !are_loopback {
+    let are_on_this_machine = is_on_this_machine(&asked) && is_on_this_machine(public);
+    if !are_www && !are_on_this_machine {
         return None;
     }
     if query.first(MOVED).is_some() {

@@ -62,6 +62,20 @@ async fn the_authorization_url_has_no_plus_for_a_space() {
     assert_eq!(query(&page.location(), "login_hint").unwrap(), "a+b@x.example");
 }
 
+/// A machine may have a name below `localhost` for each app.
+#[actix_web::test]
+async fn a_login_at_a_loopback_address_moves_to_a_name_below_localhost() {
+    let org = FakeOrg::start().await.unwrap();
+    let (listener, url) = reserve();
+    let public = url.replace("127.0.0.1", "app.localhost");
+    let salesforce = settings_for(&org, &public).build().await.unwrap();
+    let server = serve(listener, move |listener| {
+        listen!(listener, 1, move || App::new().configure(routes).wrap(salesforce.clone()))
+    });
+    let page = Client::new().open(&format!("{}{LOGIN}?return_to=/user", server.url)).await;
+    assert!(page.header("location").starts_with(&format!("{public}{LOGIN}?return_to=%2Fuser")), "{page:?}");
+}
+
 /// W-20: the app opened by another of its names on this machine.
 #[actix_web::test]
 async fn a_login_at_another_name_of_the_app_moves_to_the_public_url() {
