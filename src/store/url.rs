@@ -58,7 +58,7 @@ pub(crate) enum OpenError {
     #[error("this build does not include the store. Enable the feature `{0}` of actix-salesforce")]
     FeatureOff(&'static str),
     #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
-    #[error("opening the store failed: {}", cause(.0))]
+    #[error("opening the store failed: {}. {}", cause(.0), next_step(.0))]
     Failed(#[source] super::StoreError),
 }
 
@@ -75,6 +75,15 @@ impl OpenError {
 #[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
 fn cause(error: &super::StoreError) -> String {
     std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+#[cfg(any(feature = "sqlite", feature = "redis", feature = "postgres"))]
+fn next_step(error: &super::StoreError) -> &'static str {
+    if error.is_transient() {
+        "Check that it runs, that this process reaches it, and that the address has the right user and password"
+    } else {
+        "Check the address, and the rights of its user"
+    }
 }
 
 impl StoreUrl {

@@ -316,6 +316,7 @@ async fn the_password_of_a_store_is_not_told() {
         assert!(began.elapsed() < Duration::from_secs(10));
         let text = format!("{error} {error:?}");
         assert!(text.contains("SALESFORCE_STORE") && text.contains(why), "{text}");
+        assert!(["Check ", "Use ", "prefix"].iter().any(|step| text.contains(step)), "what to do: {text}");
         assert!(!text.contains("hunter2"), "{text}");
     }
 }
