@@ -146,6 +146,7 @@ impl Salesforce {
             StoredGrant::Valid(grant) => Ok(self.connection(grant)),
             StoredGrant::Broken(broken) => Err(Error::NeedsReconnecting(Arc::new(broken))),
             StoredGrant::OrgNotAllowed => Err(Error::OrgNotAllowed),
+            StoredGrant::Undecided(cause) => Err(cause.into()),
             StoredGrant::Absent => Err(Error::LoginRequired),
         }
     }

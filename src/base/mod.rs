@@ -1,5 +1,6 @@
 //! What all layers use and what knows none of them: the background thread, clocks, waits, randomness, sealing.
 
+pub(crate) mod append_query;
 pub(crate) mod background;
 pub(crate) mod backoff;
 pub(crate) mod clock;

@@ -348,7 +348,8 @@ impl SalesforceBuilder {
     /// Checks all settings, opens the store and starts.
     ///
     /// # Errors
-    /// Lists all missing and invalid settings, each with its fix.
+    /// Lists all missing and invalid settings, each with its fix; if there is none, all problems of consumers. A store that
+    /// cannot be opened, or has no positions for consumers, is reported after those.
     pub async fn build(self) -> std::result::Result<Salesforce, ConfigError> {
         #[cfg(feature = "events")]
         let consumers = self.consumers;

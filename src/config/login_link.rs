@@ -2,10 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use url::form_urlencoded;
-
 use super::Settings;
 use crate::{
+    base::append_query::append_query,
     grants::{ConnectPath, LoginPath},
     store::ConnectionName,
 };
@@ -30,18 +29,11 @@ impl LoginLinks {
     }
 
     fn to(&self, host: &LoginHost, return_to: Option<&str>) -> String {
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        if let Some(return_to) = return_to {
-            query.append_pair("return_to", return_to);
-        }
+        let return_to = return_to.map(|return_to| ("return_to", return_to));
         // Without a name the login goes to the host of the browser's last one.
-        if *host != self.default_host || self.is_choice {
-            query.append_pair("host", host_name(&self.hosts, host));
-        }
-        match query.finish() {
-            query if query.is_empty() => self.login.clone(),
-            query => format!("{}?{query}", self.login),
-        }
+        let is_named = *host != self.default_host || self.is_choice;
+        let host = is_named.then(|| ("host", host_name(&self.hosts, host)));
+        append_query(&self.login, return_to.into_iter().chain(host))
     }
 }
 
@@ -61,13 +53,8 @@ impl Settings {
     pub(crate) fn fresh_login_link(&self, host: &str, username: Option<&str>) -> Option<String> {
         let host = self.offered_host(host)?;
         let login = self.login_link(&host, None)?;
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("prompt", "login");
-        if let Some(username) = username {
-            query.append_pair("login_hint", username);
-        }
-        let separator = if login.contains('?') { '&' } else { '?' };
-        Some(format!("{login}{separator}{}", query.finish()))
+        let hint = username.map(|username| ("login_hint", username));
+        Some(append_query(&login, [("prompt", "login")].into_iter().chain(hint)))
     }
 
     /// Returns what `?host=` of the login route calls this host.
@@ -86,12 +73,9 @@ impl Settings {
         let path = self.paths.connect.as_deref().map(|path| self.paths.full(path));
         let (hosts, default_host) = (self.hosts.clone(), self.default_host.clone());
         Arc::new(move |host: Option<&LoginHost>, name: &ConnectionName| {
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            query.append_pair("name", name.as_str());
-            if let Some(host) = host.filter(|host| **host != default_host) {
-                query.append_pair("host", host_name(&hosts, host));
-            }
-            Some(format!("{}?{}", path.as_deref()?, query.finish()))
+            let host = host.filter(|host| **host != default_host);
+            let host = host.map(|host| ("host", host_name(&hosts, host)));
+            Some(append_query(path.as_deref()?, [("name", name.as_str())].into_iter().chain(host)))
         })
     }
 }

@@ -214,6 +214,8 @@ pub(crate) enum NotDecided {
     TimedOut(&'static str),
     #[error("{0} failed")]
     Failed(&'static str, #[source] BoxError),
+    #[error("{0} failed a moment ago")]
+    FailedBefore(&'static str),
     #[error("{0} panicked")]
     Panicked(&'static str),
 }

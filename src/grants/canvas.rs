@@ -159,7 +159,7 @@ impl GrantManager {
             other => return Ok(other),
         };
         if !self.config.apps.is_canvas(own.key().app()) {
-            return Ok(FoundLogin::Unusable);
+            return Ok(FoundLogin::Unusable(Some(own.key().user())));
         }
         Ok(FoundLogin::Valid(match self.grant_of(own.key().user()).await? {
             StoredGrant::Valid(grant) if grant.current().is_ok() && !grant.needs_other_credentials() => grant,

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{GrantHandle, GrantManager, LoginId, last_seen, manager::absent_if_corrupt};
+use super::{
+    GrantHandle, GrantManager, LoginId, Undecided, last_seen, manager::absent_if_corrupt,
+    sandboxes::StoredAdmission,
+};
 use crate::store::StoreError;
-use salesforce_connection::{Secret, oauth::OAuthError};
+use salesforce_connection::{Secret, UserRef, oauth::OAuthError};
 
 /// What the store has under the id of a login.
 #[derive(Debug, Clone)]
@@ -15,8 +18,11 @@ pub(crate) enum FoundLogin {
     Over,
     /// Salesforce has just refused the grant for good, and says why. The next request finds that the login is over.
     Refused(Arc<OAuthError>),
-    /// No valid login. It may be one again, for example with the right key, or with a newer version of this crate.
-    Unusable,
+    /// Whether the org of this user may come in cannot be found out for now. The login stays.
+    Undecided(UserRef, Undecided),
+    /// No valid login. It may be one again, for example with the right key, or with a newer version of this crate. With its
+    /// user, as far as the store says who that is.
+    Unusable(Option<UserRef>),
 }
 
 impl FoundLogin {
@@ -24,7 +30,7 @@ impl FoundLogin {
     pub(crate) fn valid(self) -> Option<GrantHandle> {
         match self {
             Self::Valid(grant) => Some(grant),
-            Self::Over | Self::Refused(_) | Self::Unusable => None,
+            Self::Over | Self::Refused(_) | Self::Undecided(..) | Self::Unusable(_) => None,
         }
     }
 }
@@ -70,14 +76,14 @@ impl GrantManager {
         let key = id.key();
         // The store does not say so yet.
         if self.pending_logouts.has(&key) {
-            return Ok(FoundLogin::Unusable);
+            return Ok(FoundLogin::Unusable(None));
         }
         let read_at = self.config.clock.instant();
         let (login, grant) = match self.config.store.load_login(key).await {
             Ok(None) => return Ok(FoundLogin::Over),
             loaded => match absent_if_corrupt(loaded)? {
                 Some(loaded) => loaded,
-                None => return Ok(FoundLogin::Unusable),
+                None => return Ok(FoundLogin::Unusable(None)),
             },
         };
         let now = self.config.clock.now();
@@ -88,12 +94,14 @@ impl GrantManager {
                 "login ignored: its record in the store is not bound to it. It was moved or changed by another program, \
                  the store does not return the proof of a login, or an earlier version of this crate wrote it too long ago"
             );
-            return Ok(FoundLogin::Unusable);
+            return Ok(FoundLogin::Unusable(None));
         }
-        let Some(handle) = self.handle(&grant, read_at) else { return Ok(FoundLogin::Unusable) };
+        let user = grant.key.user();
+        let unusable = FoundLogin::Unusable(Some(user));
+        let Some(handle) = self.handle(&grant, read_at) else { return Ok(unusable) };
         // Again: a logout may have started while the store was read.
         if self.pending_logouts.has(&key) {
-            return Ok(FoundLogin::Unusable);
+            return Ok(unusable);
         }
         let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
         if reason == Reason::Use
@@ -115,16 +123,21 @@ impl GrantManager {
             return Ok(FoundLogin::Refused(refused));
         }
         if handle.needs_other_credentials() {
-            return Ok(FoundLogin::Unusable);
+            return Ok(unusable);
         }
         if handle.current().is_ok() {
-            let is_let_in = self.is_let_in(&handle).await?;
-            return Ok(if is_let_in { FoundLogin::Valid(handle) } else { FoundLogin::Unusable });
+            match self.is_let_in(&handle).await {
+                StoredAdmission::Allowed => return Ok(FoundLogin::Valid(handle)),
+                StoredAdmission::Refused => return Ok(unusable),
+                StoredAdmission::Undecided(cause) => return Ok(FoundLogin::Undecided(user, cause)),
+                StoredAdmission::Ended(Some(reason)) => return Ok(FoundLogin::Refused(reason)),
+                StoredAdmission::Ended(None) => {}
+            }
         }
         // Salesforce has just ended the grant. Whether that is stored, the store knows.
         Ok(match self.config.store.load_login(key).await {
             Ok(None) => FoundLogin::Over,
-            _ => FoundLogin::Unusable,
+            _ => unusable,
         })
     }
 }

@@ -61,8 +61,11 @@ impl LoginWatch {
     }
 
     /// Asks the store whether the login is valid. This is no use of the login: it expires all the same.
+    ///
+    /// A login whose org is down now was let in when its response began, and stays so.
     pub(crate) async fn is_valid(&self) -> Result<bool, StoreError> {
-        Ok(matches!(self.grants.peek_login(&self.id).await?, FoundLogin::Valid(_)))
+        let found = self.grants.peek_login(&self.id).await?;
+        Ok(matches!(found, FoundLogin::Valid(_) | FoundLogin::Undecided(..)))
     }
 
     /// Waits until this process ends the login. What other processes do, only the store knows. Dropping the future loses

@@ -95,6 +95,7 @@ pub(crate) use self::{
     manager::{GrantHandle, GrantManager, GrantManagerConfig, Lifetimes},
     new_login::{LoginOutcome, NewLogin},
     owners::{ConnectPath, OwnedName},
+    sandboxes::Undecided,
     stored_grant::StoredGrant,
     tokens::{GrantTokens, Profile},
 };

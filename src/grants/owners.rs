@@ -126,12 +126,13 @@ impl GrantManager {
             let Some(grant) = grant else {
                 return Ok(StoredGrant::Broken(self.without_grant(&record, &owned.name)));
             };
-            return Ok(match self.if_let_in(self.classify(&grant, read_at)).await? {
+            let found = match self.classify(&grant, read_at) {
                 StoredGrant::Broken(_) => StoredGrant::Broken(self.broken_of(&grant, &record, &owned.name)),
                 // A host that is not allowed any more, for example: the owner connects again.
                 StoredGrant::Absent => StoredGrant::Broken(self.without_grant(&record, &owned.name)),
                 other => other,
-            });
+            };
+            return Ok(self.if_let_in(found, Some(&owned.name)).await);
         }
         Ok(StoredGrant::Absent)
     }

@@ -13,18 +13,20 @@ use super::{
     GrantHandle, GrantManager, LogInError,
     admission::{NotDecided, RefusedOrg, TIMEOUT, VerifiedLogin},
 };
-use crate::{
-    base::{evicting_map::EvictingMap, lock::lock},
-    store::StoreError,
+use crate::base::{evicting_map::EvictingMap, lock::lock};
+use salesforce_connection::{
+    Connection, Error, OrgId, UserId,
+    oauth::{LoginHost, OAuthError},
 };
-use salesforce_connection::{Connection, OrgId, UserId, oauth::LoginHost};
 
-/// How long after an outage the question is sent again. Until then requests get 503 without a wait.
+/// How long after an outage, of an org or of one user's requests, the question is sent again. Until then requests get 503
+/// without a wait.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 /// How long after a user's token could not read it the question is sent with this token again.
 const NOT_SAID_PAUSE: Duration = Duration::from_secs(60);
 
 const NOT_SAID: &str = "an org did not say whether it is a sandbox";
+const QUESTION: &str = "asking whether the organization is a sandbox";
 
 /// Which orgs are sandboxes, and whether their users may come in.
 #[derive(Default)]
@@ -38,10 +40,43 @@ pub(super) struct Sandboxes {
 
 /// How the questions to an org have ended that it has not decided.
 #[derive(Default)]
-struct Question {
+pub(super) struct Question {
     outage_until: Option<Instant>,
-    /// The users whose tokens could not read it, and until when they are not used for it again.
-    not_said: EvictingMap<UserId, Instant>,
+    /// How the questions with the tokens of these users ended.
+    users: EvictingMap<UserId, Pause>,
+}
+
+/// For how long the token of a user is not used again for the question.
+struct Pause {
+    until: Instant,
+    /// Whether the org responded that this user cannot read it, rather than that the request failed.
+    is_not_said: bool,
+}
+
+/// Whether a stored grant counts where sandboxes may not come in.
+pub(super) enum StoredAdmission {
+    Allowed,
+    Refused,
+    Undecided(Undecided),
+    /// Salesforce has just ended the grant itself, for this reason if it gave one.
+    Ended(Option<Arc<OAuthError>>),
+}
+
+/// Whether the org of a stored grant may come in cannot be found out for now. The login stays.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Undecided(Arc<NotDecided>);
+
+impl From<NotDecided> for Undecided {
+    fn from(cause: NotDecided) -> Self {
+        Self(Arc::new(cause))
+    }
+}
+
+impl From<Undecided> for Error {
+    fn from(undecided: Undecided) -> Self {
+        Self::unavailable(OUTAGE_PAUSE, undecided)
+    }
 }
 
 impl Sandboxes {
@@ -72,7 +107,7 @@ impl Sandboxes {
         lock(&self.known).get(&org).copied()
     }
 
-    fn question(&self, org: OrgId) -> Arc<AsyncMutex<Question>> {
+    pub(super) fn question(&self, org: OrgId) -> Arc<AsyncMutex<Question>> {
         let mut questions = lock(&self.questions);
         if let Some(known) = questions.get(&org) {
             return Arc::clone(known);
@@ -83,60 +118,73 @@ impl Sandboxes {
     }
 }
 
-/// An org could not be asked a moment ago.
-#[derive(Debug, thiserror::Error)]
-#[error("asking whether the organization is a sandbox failed a moment ago")]
-struct Pausing;
+/// Why an org did not say whether it is a sandbox.
+enum NoResponse {
+    NotDecided(NotDecided),
+    /// The grant of the question has ended.
+    GrantEnded(Option<Arc<OAuthError>>),
+}
 
 impl GrantManager {
     /// Returns whether a stored grant counts where sandboxes may not come in. An org that has not said yet what it is, is
-    /// asked with this grant, once in a process.
+    /// asked with this grant, by one request of the process at a time, until it has said it.
     ///
-    /// Undecided is refused: for a minute where the user's token cannot read it, unless a token of another user could.
-    ///
-    /// # Errors
-    /// The org is down: the login stays, and the request gets 503.
-    pub(super) async fn is_let_in(self: &Arc<Self>, grant: &GrantHandle) -> Result<bool, StoreError> {
+    /// An org that does not say it to the user is refused for a minute, unless the token of another user could read it.
+    pub(super) async fn is_let_in(self: &Arc<Self>, grant: &GrantHandle) -> StoredAdmission {
+        use StoredAdmission::{Allowed, Ended, Refused, Undecided};
+
+        let of = |is_sandbox| if is_sandbox { Refused } else { Allowed };
+        let failed_before = || Undecided(NotDecided::FailedBefore(QUESTION).into());
         let sandboxes = &self.config.admission.sandboxes;
         if !sandboxes.are_refused {
-            return Ok(true);
+            return Allowed;
         }
         let user = grant.key().user();
         let org = user.organization_id;
         if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
-            return Ok(!is_sandbox);
+            return of(is_sandbox);
         }
         let question = sandboxes.question(org);
-        let asked = tokio::time::timeout(TIMEOUT, question.lock()).await;
-        let mut question = asked.map_err(|_| StoreError::Unavailable(Pausing.into()))?;
+        let Ok(mut question) = tokio::time::timeout(TIMEOUT, question.lock()).await else {
+            return Undecided(NotDecided::TimedOut(QUESTION).into());
+        };
         // Another request has asked meanwhile.
         if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
-            return Ok(!is_sandbox);
+            return of(is_sandbox);
         }
         let now = self.config.clock.instant();
-        let is_over = |until: &Instant| now >= *until;
-        if question.outage_until.is_some_and(|until| !is_over(&until)) {
-            return Err(StoreError::Unavailable(Pausing.into()));
+        if question.outage_until.is_some_and(|until| now < until) {
+            return failed_before();
         }
-        if question.not_said.get(&user.user_id).is_some_and(|until| !is_over(until)) {
-            return Ok(false);
+        match question.users.get(&user.user_id).filter(|pause| now < pause.until) {
+            Some(pause) if pause.is_not_said => return Refused,
+            Some(_) => return failed_before(),
+            None => {}
         }
         let connection = Connection::new(&self.config.client, Arc::new(grant.clone())).with_timeout(TIMEOUT);
-        match fetch_is_sandbox(&connection).await {
+        let response = fetch_is_sandbox(&connection).await;
+        let now = self.config.clock.instant();
+        let mut pause_user = |pause: Duration, is_not_said| {
+            let pause = Pause { until: now + pause, is_not_said };
+            question.users.insert(user.user_id, pause, |pause| now < pause.until);
+        };
+        match response {
             Ok(Some(is_sandbox)) => {
                 sandboxes.remember(org, is_sandbox);
-                Ok(!is_sandbox)
+                of(is_sandbox)
             }
             Ok(None) => {
-                question.not_said.insert(user.user_id, now + NOT_SAID_PAUSE, |until| !is_over(until));
-                Ok(false)
+                pause_user(NOT_SAID_PAUSE, true);
+                Refused
             }
-            Err(error) => {
+            Err(NoResponse::GrantEnded(reason)) => Ended(reason),
+            Err(NoResponse::NotDecided(error)) => {
                 tracing::warn!(%error, %org, "{NOT_SAID}");
-                if !error.is_of_user() {
-                    question.outage_until = Some(self.config.clock.instant() + OUTAGE_PAUSE);
+                match error.is_of_user() {
+                    true => pause_user(OUTAGE_PAUSE, false),
+                    false => question.outage_until = Some(now + OUTAGE_PAUSE),
                 }
-                Err(StoreError::Unavailable(error.into()))
+                Undecided(error.into())
             }
         }
     }
@@ -148,7 +196,12 @@ impl GrantManager {
         let is_sandbox = match sandboxes.is_sandbox(org) {
             Some(is_sandbox) => Some(is_sandbox),
             None => {
-                let asked = fetch_is_sandbox(login.connection()).await?;
+                let asked = match fetch_is_sandbox(login.connection()).await {
+                    Ok(said) => said,
+                    Err(NoResponse::NotDecided(error)) => return Err(error.into()),
+                    // Salesforce has just issued this token, and its API does not accept it.
+                    Err(NoResponse::GrantEnded(_)) => None,
+                };
                 if let Some(is_sandbox) = asked {
                     sandboxes.remember(org, is_sandbox);
                 }
@@ -167,18 +220,21 @@ impl GrantManager {
 }
 
 /// Fetches from an org whether it is a sandbox; scratch orgs count as one. `None` if the user may not read it.
-async fn fetch_is_sandbox(connection: &Connection) -> Result<Option<bool>, NotDecided> {
+async fn fetch_is_sandbox(connection: &Connection) -> Result<Option<bool>, NoResponse> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct Organization {
         is_sandbox: Option<bool>,
     }
-    const WHAT: &str = "asking whether the organization is a sandbox";
 
     let query = connection.query::<Organization>("SELECT IsSandbox FROM Organization LIMIT 1");
     match tokio::time::timeout(TIMEOUT, query.fetch_optional()).await {
-        Err(_) => Err(NotDecided::TimedOut(WHAT)),
-        Ok(Err(error)) if error.is_transient() => Err(NotDecided::Failed(WHAT, error.into())),
+        Err(_) => Err(NoResponse::NotDecided(NotDecided::TimedOut(QUESTION))),
+        Ok(Err(error)) if error.is_transient() => {
+            Err(NoResponse::NotDecided(NotDecided::Failed(QUESTION, error.into())))
+        }
+        Ok(Err(Error::LoginRefused(reason))) => Err(NoResponse::GrantEnded(Some(reason))),
+        Ok(Err(error)) if error.needs_login() => Err(NoResponse::GrantEnded(None)),
         Ok(Err(error)) => {
             tracing::warn!(%error, org = %connection.organization_id(), "{NOT_SAID}");
             Ok(None)

@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Instant};
 use url::Url;
 
 use super::{
-    GrantHandle, GrantManager, GrantTokens, manager::absent_if_corrupt, pending_write,
-    tokens::UnreadableGrant,
+    GrantHandle, GrantManager, GrantTokens, Undecided, manager::absent_if_corrupt, pending_write,
+    sandboxes::StoredAdmission, tokens::UnreadableGrant,
 };
 use crate::{
     base::lock::lock,
-    store::{GrantKey, GrantRecord, StoreError},
+    store::{ConnectionName, GrantKey, GrantRecord, StoreError},
 };
 use salesforce_connection::{OrgId, UserRef, token::BrokenConnection};
 
@@ -25,6 +25,8 @@ pub(crate) enum StoredGrant {
     Broken(BrokenConnection),
     /// The settings of today do not let its org in.
     OrgNotAllowed,
+    /// Whether its org may come in cannot be found out for now.
+    Undecided(Undecided),
     /// Nothing, or nothing that can be used.
     Absent,
 }
@@ -35,7 +37,7 @@ impl GrantManager {
         let mut found = StoredGrant::Absent;
         for app in self.config.apps.keys() {
             match (self.grant(GrantKey::new(app, user)).await?, &found) {
-                (StoredGrant::Valid(grant), _) => return self.if_let_in(StoredGrant::Valid(grant)).await,
+                (valid @ StoredGrant::Valid(_), _) => return Ok(self.if_let_in(valid, None).await),
                 // Of two that are not usable, that of the current client id says why.
                 (other, StoredGrant::Absent) => found = other,
                 _ => {}
@@ -45,9 +47,20 @@ impl GrantManager {
     }
 
     /// Returns a valid grant only if its org is no sandbox where sandboxes may not come in.
-    pub(super) async fn if_let_in(self: &Arc<Self>, found: StoredGrant) -> Result<StoredGrant, StoreError> {
-        let StoredGrant::Valid(grant) = &found else { return Ok(found) };
-        Ok(if self.is_let_in(grant).await? { found } else { StoredGrant::OrgNotAllowed })
+    ///
+    /// `owned`: what its owner calls the connection, if it has one.
+    pub(super) async fn if_let_in(
+        self: &Arc<Self>,
+        found: StoredGrant,
+        owned: Option<&ConnectionName>,
+    ) -> StoredGrant {
+        let StoredGrant::Valid(grant) = &found else { return found };
+        match self.is_let_in(grant).await {
+            StoredAdmission::Allowed => found,
+            StoredAdmission::Refused => StoredGrant::OrgNotAllowed,
+            StoredAdmission::Undecided(cause) => StoredGrant::Undecided(cause),
+            StoredAdmission::Ended(_) => grant.broken(owned).map_or(StoredGrant::Absent, StoredGrant::Broken),
+        }
     }
 
     /// Returns the stored grant under `key`, whose org may not have said yet whether it is a sandbox.

@@ -27,6 +27,7 @@ mod health;
 mod keep_alive;
 mod overtaken;
 mod recheck;
+mod sandboxes;
 mod trouble;
 
 const DAY: i64 = 24 * 60 * 60;

@@ -117,6 +117,7 @@ impl SalesforceCall {
                 return Ok(self.worker.connection_from(Arc::new(JobGrant { grant, owned: None })));
             }
             StoredGrant::OrgNotAllowed => return Err(Error::OrgNotAllowed.into()),
+            StoredGrant::Undecided(cause) => return Err(Error::from(cause).into()),
             StoredGrant::Broken(_) | StoredGrant::Absent => {}
         }
         let caller = self.caller();

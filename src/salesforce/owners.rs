@@ -28,6 +28,7 @@ impl Salesforce {
             }
             StoredGrant::Broken(broken) => Err(Error::NeedsReconnecting(Arc::new(broken))),
             StoredGrant::OrgNotAllowed => Err(Error::OrgNotAllowed),
+            StoredGrant::Undecided(cause) => Err(cause.into()),
             StoredGrant::Absent => Err(Error::LoginRequired),
         }
     }

@@ -325,9 +325,16 @@ pub enum StoreError {
 
 crate::base::error_chain::debug_as_display!(StoreError);
 
+impl StoreError {
+    /// Returns whether the same operation may succeed later.
+    pub(crate) fn is_transient(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
 impl From<StoreError> for salesforce_connection::Error {
     fn from(error: StoreError) -> Self {
-        let is_transient = matches!(error, StoreError::Unavailable(_));
+        let is_transient = error.is_transient();
         Self::store(error, is_transient)
     }
 }

@@ -10,17 +10,16 @@ use actix_web::{
     },
 };
 use serde_json::json;
-use url::form_urlencoded;
 
 use super::{
     login::add_cookie,
     pages::{AccessRefusal, Action, ActionKind, LoginFailure, PageKind, Reply, json_message},
     request_info::RequestInfo,
     response::{self, HX_REDIRECT, ResponseFormat},
-    session::CookieContents,
+    session::{CookieContents, user_tag},
     worker::WorkerState,
 };
-use crate::{SalesforceUser, config::ReturnTo};
+use crate::{SalesforceUser, base::append_query::append_query, config::ReturnTo};
 use salesforce_connection::{Error, OrgId, UserRef};
 
 /// Returns the response to a request that failed: a page, a redirect to the login, or JSON. Logs the cause.
@@ -51,7 +50,8 @@ impl RequestInfo {
             return self.needs_reconnecting(error, broken.login_path.as_deref(), route);
         }
         if let Error::FreshLoginRequired { user, within, login_path, .. } = error {
-            return self.fresh_login_required_of(*user, *within, login_path.as_deref());
+            let host = self.login_host_of(*user, request);
+            return self.fresh_login_required_of(*user, host, *within, login_path.as_deref());
         }
         if error.needs_login() {
             return self.without_ended_login(request, |ended| self.login_required(ended));
@@ -83,7 +83,7 @@ impl RequestInfo {
         settings.paths.orgs.as_ref()?;
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
         let page = settings.paths.hosts.as_deref().or(settings.paths.login.as_deref())?;
-        let page = format!("{}?add=1", settings.paths.full(page));
+        let page = append_query(&settings.paths.full(page), [("add", "1")]);
         Some(self.out_of_frame(Action::link(ActionKind::AddOrg, with_return_to(&page, target.as_ref()))))
     }
 
@@ -91,12 +91,9 @@ impl RequestInfo {
     fn login_at_salesforce(&self, kind: ActionKind) -> Option<Action> {
         let paths = &self.worker.as_ref()?.settings().paths;
         let login = paths.full(paths.login.as_deref()?);
-        let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("prompt", "login");
-        if let Some(target) = if self.is_safe { self.return_to() } else { self.sending_page() } {
-            query.append_pair("return_to", target.as_str());
-        }
-        Some(self.out_of_frame(Action::link(kind, format!("{login}?{}", query.finish()))))
+        let login = append_query(&login, [("prompt", "login")]);
+        let target = if self.is_safe { self.return_to() } else { self.sending_page() };
+        Some(self.out_of_frame(Action::link(kind, with_return_to(&login, target.as_ref()))))
     }
 
     /// The connection of another user has ended: a page with a link, and no redirect. The login of this browser's user
@@ -254,22 +251,38 @@ impl RequestInfo {
 
     /// Responds where another user of the browser than the current one has to log in again. Never by a redirect: the user
     /// has to read at which organization.
-    fn fresh_login_required_of(&self, user: UserRef, within: Duration, login: Option<&str>) -> HttpResponse {
+    fn fresh_login_required_of(
+        &self,
+        user: UserRef,
+        host: Option<String>,
+        within: Duration,
+        login: Option<&str>,
+    ) -> HttpResponse {
         let target = if self.is_safe { self.return_to() } else { self.sending_page() };
         let login = login.map(|login| with_return_to(login, target.as_ref()));
         let login = login.map(|href| self.out_of_frame(Action::link(ActionKind::LogIn, href)));
-        self.challenge(Some(user.organization_id), login, within)
+        let missing = MissingLogin { organization: user.organization_id, host };
+        self.challenge(Some(missing), login, within)
+    }
+
+    /// Returns the login host, without the scheme, of a user who is logged in in the browser.
+    fn login_host_of(&self, user: UserRef, request: Option<&HttpRequest>) -> Option<String> {
+        let logins = self.worker.as_ref()?.browser_logins(request?);
+        let tag = user_tag(user);
+        let login = logins.into_iter().find(|login| login.contents.user.as_ref() == Some(&tag))?;
+        Some(login.contents.host_name().to_owned())
     }
 
     /// Returns the 401 that asks for a more recent login.
-    fn challenge(
-        &self,
-        organization: Option<OrgId>,
-        login: Option<Action>,
-        within: Duration,
-    ) -> HttpResponse {
+    fn challenge(&self, of: Option<MissingLogin>, login: Option<Action>, within: Duration) -> HttpResponse {
         let href = login.as_ref().map(|login| login.href().to_owned());
-        let kind = PageKind::FreshLoginRequired { sent_form: !self.is_safe, organization };
+        let (organization, login_host) = of.map(|of| (of.organization, of.host)).unzip();
+        let kind = PageKind::FreshLoginRequired {
+            sent_form: !self.is_safe,
+            organization,
+            login_host: login_host.flatten(),
+            has_login_link: login.is_some(),
+        };
         let reply = Reply::new(kind).actions(login);
         let mut response = match self.format() {
             ResponseFormat::Navigation => reply.page(self),
@@ -293,16 +306,16 @@ impl RequestInfo {
     }
 }
 
+/// The login of another user of the browser than the current one that is not recent enough.
+struct MissingLogin {
+    organization: OrgId,
+    host: Option<String>,
+}
+
 fn with_return_to(login: &str, target: Option<&ReturnTo>) -> String {
     match target {
         None => login.to_owned(),
-        Some(target) => {
-            let query = form_urlencoded::Serializer::new(String::new())
-                .append_pair("return_to", target.as_str())
-                .finish();
-            let separator = if login.contains('?') { '&' } else { '?' };
-            format!("{login}{separator}{query}")
-        }
+        Some(target) => append_query(login, [("return_to", target.as_str())]),
     }
 }
 

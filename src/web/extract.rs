@@ -177,14 +177,13 @@ fn extract<T: 'static>(
         Ok(worker) => worker,
         Err(error) => return Either::Left(ready(Err(error))),
     };
-    NoStore::mark(request);
     if let Some(found) = worker.login_now(request) {
-        let grant = found.and_then(|found| found.ok_or_else(|| worker.why_logged_out(request)));
+        let grant = required_of(&worker, request, found);
         return Either::Left(ready(grant.and_then(|grant| make(&worker, grant))));
     }
     let request = request.clone();
     let waits = async move {
-        let grant = worker.login(&request).await?.ok_or_else(|| worker.why_logged_out(&request))?;
+        let (worker, grant) = required(&request).await?;
         make(&worker, grant)
     };
     Either::Right(waits.boxed_local())
@@ -193,7 +192,17 @@ fn extract<T: 'static>(
 /// Returns the worker and the grant of a request; an error unless the user is logged in.
 pub(crate) async fn required(request: &HttpRequest) -> Result<(WorkerState, GrantHandle)> {
     let worker = WorkerState::of(request)?;
-    NoStore::mark(request);
-    let grant = worker.login(request).await?.ok_or_else(|| worker.why_logged_out(request))?;
+    let found = worker.login(request).await;
+    let grant = required_of(&worker, request, found)?;
     Ok((worker, grant))
+}
+
+/// Returns the grant that was looked up for a request; an error unless the user is logged in.
+fn required_of(
+    worker: &WorkerState,
+    request: &HttpRequest,
+    found: Result<Option<GrantHandle>>,
+) -> Result<GrantHandle> {
+    NoStore::mark(request);
+    found?.ok_or_else(|| worker.why_logged_out(request))
 }

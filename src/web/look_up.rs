@@ -4,7 +4,7 @@
 //! the others afterwards has the task polled once more for nothing. Here each extractor that is polled polls the work.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     pin::Pin,
     task::{Context, Poll, Waker},
 };
@@ -12,10 +12,9 @@ use std::{
 use futures_util::future::LocalBoxFuture;
 
 /// Work that starts when its result is first asked for.
-pub(super) struct LookUp<T>(RefCell<State<T>>);
+pub(super) struct LookUp<T>(OnceCell<RefCell<State<T>>>);
 
 enum State<T> {
-    NotStarted,
     Running(Running<T>),
     Done(T),
 }
@@ -30,57 +29,62 @@ struct Running<T> {
 
 impl<T: Clone> LookUp<T> {
     pub(super) fn new() -> Self {
-        Self(RefCell::new(State::NotStarted))
+        Self(OnceCell::new())
     }
 
     /// Returns the result if it is there.
     pub(super) fn result(&self) -> Option<T> {
-        match &*self.0.borrow() {
-            State::Done(result) => Some(result.clone()),
-            State::NotStarted | State::Running(_) => None,
-        }
+        self.0.get().and_then(State::result)
     }
 
-    /// Starts the work unless it was started before, and returns the result if it is there at once.
-    pub(super) fn start(&self, work: impl FnOnce() -> LocalBoxFuture<'static, T>) -> Option<T> {
-        let mut state = self.0.borrow_mut();
-        if let State::NotStarted = *state {
+    /// Starts the work unless it was started before, and returns what waits for its result.
+    pub(super) fn start(&self, work: impl FnOnce() -> LocalBoxFuture<'static, T>) -> Waiting<'_, T> {
+        let state = self.0.get_or_init(|| {
             let mut work = work();
-            *state = match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            RefCell::new(match work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(result) => State::Done(result),
                 // Each that waits polls it, so that it wakes one of them.
                 Poll::Pending => State::Running(Running { work, woken: None, others: Vec::new() }),
-            };
-        }
-        drop(state);
-        self.result()
+            })
+        });
+        Waiting { state, waits: false }
     }
+}
 
-    /// Waits for the result of work that was started.
-    pub(super) fn wait(&self) -> Waiting<'_, T> {
-        Waiting { look_up: self, waits: false }
+impl<T: Clone> State<T> {
+    fn result(state: &RefCell<Self>) -> Option<T> {
+        match &*state.borrow() {
+            Self::Done(result) => Some(result.clone()),
+            Self::Running(_) => None,
+        }
     }
 }
 
 /// Waits for a result.
 pub(super) struct Waiting<'a, T> {
-    look_up: &'a LookUp<T>,
+    state: &'a RefCell<State<T>>,
     /// Whether it has been polled, and has not got the result.
     waits: bool,
+}
+
+impl<T: Clone> Waiting<'_, T> {
+    /// Returns the result if it is there at once.
+    pub(super) fn now(&self) -> Option<T> {
+        State::result(self.state)
+    }
 }
 
 impl<T: Clone> Future for Waiting<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let polled = match &mut *self.look_up.0.borrow_mut() {
+        let polled = match &mut *self.state.borrow_mut() {
             State::Done(result) => Poll::Ready(result.clone()),
-            State::NotStarted => Poll::Pending,
             State::Running(running) => running.poll(context),
         };
         self.waits = polled.is_pending();
         polled.map(|result| {
-            let former = self.look_up.0.replace(State::Done(result.clone()));
+            let former = self.state.replace(State::Done(result.clone()));
             if let State::Running(Running { woken, others, .. }) = former {
                 others
                     .into_iter()
@@ -107,7 +111,7 @@ impl<T> Running<T> {
 impl<T> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
         if self.waits
-            && let State::Running(running) = &mut *self.look_up.0.borrow_mut()
+            && let State::Running(running) = &mut *self.state.borrow_mut()
         {
             running.others.drain(..).for_each(Waker::wake);
         }
@@ -156,6 +160,11 @@ mod tests {
         }
     }
 
+    /// Waits for work that runs already.
+    fn wait(look_up: &LookUp<u32>) -> Waiting<'_, u32> {
+        look_up.start(|| panic!("it runs once"))
+    }
+
     fn started() -> (LookUp<u32>, oneshot::Sender<u32>, Rc<()>) {
         let (sender, receiver) = oneshot::channel();
         let (look_up, runs) = (LookUp::new(), Rc::new(()));
@@ -164,23 +173,23 @@ mod tests {
             let _held = held;
             receiver.await.unwrap()
         };
-        assert_eq!(look_up.start(|| work.boxed_local()), None);
-        assert_eq!(look_up.start(|| panic!("it runs once")), None);
+        assert_eq!(look_up.start(|| work.boxed_local()).now(), None);
+        assert_eq!(wait(&look_up).now(), None);
         (look_up, sender, runs)
     }
 
     #[test]
     fn what_is_there_at_once_needs_no_waiting() {
         let look_up = LookUp::new();
-        assert_eq!(look_up.start(|| async { 7 }.boxed_local()), Some(7));
-        assert_eq!(look_up.start(|| panic!("it runs once")), Some(7));
-        assert_eq!(look_up.wait().now_or_never(), Some(7));
+        assert_eq!(look_up.result(), None);
+        assert_eq!(look_up.start(|| async { 7 }.boxed_local()).now(), Some(7));
+        assert_eq!((wait(&look_up).now(), wait(&look_up).now_or_never()), (Some(7), Some(7)));
     }
 
     #[test]
     fn the_task_of_several_extractors_is_woken_once() {
         let (look_up, sender, runs) = started();
-        let (task, mut first, mut second) = (Task::new(), look_up.wait(), look_up.wait());
+        let (task, mut first, mut second) = (Task::new(), wait(&look_up), wait(&look_up));
         assert!(task.poll(&mut first).is_pending() && task.poll(&mut second).is_pending());
         sender.send(7).unwrap();
         assert_eq!(task.woken(), 1);
@@ -192,7 +201,7 @@ mod tests {
     fn each_of_several_tasks_gets_the_result() {
         let (look_up, sender, _) = started();
         let (one, other) = (Task::new(), Task::new());
-        let (mut first, mut second) = (look_up.wait(), look_up.wait());
+        let (mut first, mut second) = (wait(&look_up), wait(&look_up));
         assert!(one.poll(&mut first).is_pending() && other.poll(&mut second).is_pending());
         sender.send(7).unwrap();
         assert_eq!((one.woken(), other.woken()), (0, 1));
@@ -205,7 +214,7 @@ mod tests {
     fn a_task_goes_on_if_the_one_that_works_is_dropped() {
         let (look_up, sender, _) = started();
         let (one, other) = (Task::new(), Task::new());
-        let (mut first, mut second) = (look_up.wait(), look_up.wait());
+        let (mut first, mut second) = (wait(&look_up), wait(&look_up));
         assert!(one.poll(&mut first).is_pending() && other.poll(&mut second).is_pending());
         drop(second);
         assert_eq!(one.woken(), 1);

@@ -11,13 +11,13 @@ use futures_util::{
 use super::{
     extract::required,
     no_store::NoStore,
-    require::RequiredFreshness,
-    session::{CookieContents, FreshLogin, Slot},
+    require::{NotFresh, RequiredFreshness},
+    session::{CookieContents, FreshLogin, Slot, user_tag},
     worker::WorkerState,
 };
 use crate::{
     SalesforceUser,
-    grants::{FoundLogin, GrantHandle, JobGrant, LoginId},
+    grants::{FoundLogin, GrantHandle, JobGrant, LoginId, Undecided},
 };
 use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
 
@@ -51,6 +51,8 @@ use salesforce_connection::{Connection, Error, OrgId, Result, UserRef};
 pub struct SalesforceOrgs {
     current: OrgLogin,
     others: Vec<OtherLogin>,
+    /// The users whose orgs cannot say now whether they may come in.
+    undecided: Vec<(UserRef, Undecided)>,
     required: RequiredFreshness,
     now: SystemTime,
 }
@@ -101,7 +103,8 @@ impl SalesforceOrgs {
     /// # Errors
     /// [`Error::OrgLoginRequired`] if the browser has no login at the org, or if two of its users are logged in there and
     /// neither is the current one: [`connection_of`](Self::connection_of) names the user. [`Error::FreshLoginRequired`] if a
-    /// rule asks for a recent login, and this one is not.
+    /// rule asks for a recent login, and this one is not. [`Error::Unavailable`] if only production orgs may come in, and
+    /// this one is down before it has said whether it is one.
     pub fn connection(&self, org: OrgId) -> Result<&Connection> {
         if self.current.user.organization_id == org {
             return Ok(&self.current.connection);
@@ -109,6 +112,7 @@ impl SalesforceOrgs {
         let mut found = self.others.iter().filter(|other| other.login.user.organization_id == org);
         match (found.next(), found.next()) {
             (Some(other), None) => Ok(&self.as_recent(other)?.connection),
+            (None, _) => Err(self.missing(org, |user| user.organization_id == org)),
             _ => Err(Error::OrgLoginRequired(org)),
         }
     }
@@ -116,24 +120,31 @@ impl SalesforceOrgs {
     /// Returns the connection of this user.
     ///
     /// # Errors
-    /// [`Error::OrgLoginRequired`] if the user is not logged in in this browser. [`Error::FreshLoginRequired`] if a rule asks
-    /// for a recent login, and this one is not.
+    /// [`Error::OrgLoginRequired`] if the user is not logged in in this browser. Others as for
+    /// [`connection`](Self::connection).
     pub fn connection_of(&self, user: UserRef) -> Result<&Connection> {
         if self.current.user.user_ref() == user {
             return Ok(&self.current.connection);
         }
         let found = self.others.iter().find(|other| other.login.user.user_ref() == user);
-        let other = found.ok_or(Error::OrgLoginRequired(user.organization_id))?;
+        let other = found.ok_or_else(|| self.missing(user.organization_id, |other| other == user))?;
         Ok(&self.as_recent(other)?.connection)
+    }
+
+    /// Returns why there is no valid login of such a user of an org.
+    fn missing(&self, org: OrgId, is_wanted: impl Fn(UserRef) -> bool) -> Error {
+        let undecided = self.undecided.iter().find(|(user, _)| is_wanted(*user));
+        undecided.map_or(Error::OrgLoginRequired(org), |(_, cause)| cause.clone().into())
     }
 
     /// Returns a login if it is as recent as the rules around the handler ask for.
     fn as_recent<'a>(&self, other: &'a OtherLogin) -> Result<&'a OrgLogin> {
         match self.required.missing(other.fresh, self.now) {
             None => Ok(&other.login),
-            Some(within) => {
+            Some(NotFresh { within, is_confirmable }) => {
                 let user = other.login.user.user_ref();
-                Err(Error::fresh_login_required(user, within, other.login_path.clone()))
+                let login_path = other.login_path.clone().filter(|_| is_confirmable);
+                Err(Error::fresh_login_required(user, within, login_path))
             }
         }
     }
@@ -149,7 +160,10 @@ impl FromRequest for SalesforceOrgs {
             let (worker, grant) = required(&request).await?;
             let current =
                 OrgLogin { user: SalesforceUser::of(&grant)?, connection: worker.connection(grant) };
-            let others = logins(&worker, &request).await?.valid.into_iter().filter(|login| !login.is_current);
+            let found = logins(&worker, &request).await?;
+            let undecided = found.unusable.into_iter();
+            let undecided = undecided.filter_map(|login| login.undecided).collect();
+            let others = found.valid.into_iter().filter(|login| !login.is_current);
             let others = others.map(|login| OtherLogin {
                 fresh: login.contents.fresh,
                 login_path: worker
@@ -163,7 +177,7 @@ impl FromRequest for SalesforceOrgs {
                 },
             });
             let (others, now) = (others.collect(), worker.salesforce().now());
-            Ok(Self { current, others, required: RequiredFreshness::of(&request), now })
+            Ok(Self { current, others, undecided, required: RequiredFreshness::of(&request), now })
         }
         .boxed_local()
     }
@@ -184,6 +198,39 @@ pub(crate) struct BrowserLogins {
     pub(crate) valid: Vec<ValidLogin>,
     /// The slots of those that have ended, as the store says.
     pub(crate) ended: Vec<Slot>,
+    /// Those that cannot be used now. They stay, and can be dropped.
+    pub(crate) unusable: Vec<UnusableLogin>,
+}
+
+/// A login of a browser that cannot be used now.
+pub(crate) struct UnusableLogin {
+    pub(crate) slot: Slot,
+    pub(crate) contents: CookieContents,
+    pub(crate) is_current: bool,
+    /// Its user, as far as the store says who that is.
+    user: Option<UserRef>,
+    /// Its user, and why the user's org may not come in now.
+    pub(crate) undecided: Option<(UserRef, Undecided)>,
+}
+
+impl UnusableLogin {
+    /// Returns whether it is the login of this user, or of some user of this org.
+    pub(crate) fn is_of(&self, org: OrgId, user: Option<UserRef>) -> bool {
+        match (self.user, user) {
+            (Some(own), Some(user)) => own == user,
+            (Some(own), None) => own.organization_id == org,
+            (None, Some(user)) => self.contents.user == Some(user_tag(user)),
+            (None, None) => false,
+        }
+    }
+}
+
+impl BrowserLogins {
+    /// Returns the users of the logins that are valid, or whose orgs cannot say so now.
+    pub(crate) fn users(&self) -> impl Iterator<Item = UserRef> {
+        let undecided = self.unusable.iter().filter_map(|login| Some(login.undecided.as_ref()?.0));
+        self.valid.iter().map(|login| login.user.user_ref()).chain(undecided)
+    }
 }
 
 /// Looks the logins up that the browser sent.
@@ -196,19 +243,26 @@ pub(crate) async fn logins(worker: &WorkerState, request: &HttpRequest) -> Resul
     let all = worker.browser_logins(request);
     let ids: Vec<_> = all.iter().map(|login| LoginId::new(login.contents.id.clone())).collect();
     let found = future::join_all(ids.iter().map(|id| worker.grants().find_login(id))).await;
-    let mut logins = BrowserLogins { valid: Vec::new(), ended: Vec::new() };
+    let mut logins = BrowserLogins { valid: Vec::new(), ended: Vec::new(), unusable: Vec::new() };
     for (login, found) in all.into_iter().zip(found) {
-        match found? {
+        let is_current = current.as_ref() == Some(&login.slot);
+        let (slot, contents) = (login.slot, login.contents);
+        let (user, undecided) = match found? {
             FoundLogin::Valid(grant) => {
                 // It may have ended just now.
                 let Ok(user) = SalesforceUser::of(&grant) else { continue };
-                let is_current = current.as_ref() == Some(&login.slot);
-                let (slot, contents) = (login.slot, login.contents);
                 logins.valid.push(ValidLogin { slot, contents, user, is_current, grant });
+                continue;
             }
-            FoundLogin::Over => logins.ended.push(login.slot),
-            FoundLogin::Refused(_) | FoundLogin::Unusable => {}
-        }
+            FoundLogin::Over => {
+                logins.ended.push(slot);
+                continue;
+            }
+            FoundLogin::Refused(_) => (None, None),
+            FoundLogin::Undecided(user, cause) => (Some(user), Some((user, cause))),
+            FoundLogin::Unusable(user) => (user, None),
+        };
+        logins.unusable.push(UnusableLogin { slot, contents, is_current, user, undecided });
     }
     logins.valid.sort_by_key(|login| login.user.user_ref());
     Ok(logins)

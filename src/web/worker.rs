@@ -16,7 +16,7 @@ use actix_web::{
 use futures_util::future;
 
 use super::{
-    look_up::LookUp,
+    look_up::{LookUp, Waiting},
     require::RequireLogin,
     session::{
         BrowserLogin, CookieContents, CurrentLogin, LoginCookie, OpenedLogin, Slot, app_session,
@@ -284,24 +284,31 @@ impl WorkerState {
     /// request.
     ///
     /// # Errors
-    /// The store is down.
+    /// The store is down, or the org that has to say whether it is a sandbox.
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(login) = CachedLogin::of(self, request) else { return Ok(None) };
-        match login.start(self, request) {
-            Some(found) => grant(found),
-            None => grant(login.0.found.wait().await),
-        }
+        grant(login.start(self, request).await)
     }
 
     /// As [`login`](Self::login), if the store responds at once.
     pub(crate) fn login_now(&self, request: &HttpRequest) -> Option<Result<Option<GrantHandle>>> {
         let Some(login) = CachedLogin::of(self, request) else { return Some(Ok(None)) };
-        login.start(self, request).map(grant)
+        login.start(self, request).now().map(grant)
     }
 }
 
-fn grant(found: Result<FoundLogin, Failure>) -> Result<Option<GrantHandle>> {
-    Ok(found.map_err(StoreError::from)?.valid())
+/// What the store says about a login, for all extractors of a request.
+type Found = Result<FoundLogin, Arc<StoreError>>;
+
+fn grant(found: Found) -> Result<Option<GrantHandle>> {
+    match found {
+        Ok(FoundLogin::Undecided(_, cause)) => Err(cause.into()),
+        Ok(found) => Ok(found.valid()),
+        Err(error) => {
+            let is_transient = error.is_transient();
+            Err(Error::store(error, is_transient))
+        }
+    }
 }
 
 /// Returns whether a browser opens a stream of server-sent events (HTML Standard, section 9.2.4).
@@ -320,7 +327,7 @@ struct CachedLogin(Rc<Login>);
 struct Login {
     salesforce: Salesforce,
     opened: Rc<OpenedLogin>,
-    found: LookUp<Result<FoundLogin, Failure>>,
+    found: LookUp<Found>,
 }
 
 impl CachedLogin {
@@ -337,13 +344,13 @@ impl CachedLogin {
         Some(login)
     }
 
-    /// Asks the store for the login, unless an extractor of this request has done so. Returns its response if it is there.
-    fn start(&self, worker: &WorkerState, request: &HttpRequest) -> Option<Result<FoundLogin, Failure>> {
+    /// Asks the store for the login, unless an extractor of this request has done so.
+    fn start(&self, worker: &WorkerState, request: &HttpRequest) -> Waiting<'_, Found> {
         self.0.found.start(|| {
             let (grants, opened) = (Arc::clone(worker.grants()), Rc::clone(&self.0.opened));
             // A browser reconnects to a stream by itself, so that opening one is no use of the login.
             let is_use = !is_event_stream(request);
-            Box::pin(async move { find(&grants, &opened, is_use).await.map_err(Failure::from) })
+            Box::pin(async move { find(&grants, &opened, is_use).await.map_err(Arc::new) })
         })
     }
 }
@@ -364,33 +371,4 @@ async fn find(
     }
     // A future that is rarely needed would make each look-up larger.
     Box::pin(grants.of_canvas(found)).await
-}
-
-/// Why looking a login up failed, for all extractors of a request.
-#[derive(Debug, Clone)]
-enum Failure {
-    Outage(Cause),
-    Other(Cause),
-}
-
-#[derive(Debug, Clone, thiserror::Error)]
-#[error(transparent)]
-struct Cause(Arc<dyn std::error::Error + Send + Sync>);
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable(source) => Self::Outage(Cause(source.into())),
-            error => Self::Other(Cause(Arc::new(error))),
-        }
-    }
-}
-
-impl From<Failure> for StoreError {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Outage(cause) => Self::Unavailable(cause.into()),
-            Failure::Other(cause) => Self::Corrupt(cause.into()),
-        }
-    }
 }

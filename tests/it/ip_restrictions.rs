@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::support::{ADA, Client, TestApp, logs};
+use crate::support::{ADA, CALLBACK, Client, TestApp, logs};
 use actix_salesforce::{AuthEvent, store::GrantFilter};
 use futures_util::future::join_all;
 use salesforce_fake_org::Fault;
@@ -95,9 +95,30 @@ async fn a_login_from_an_address_that_is_not_allowed_names_the_reason() {
         let line = log.lines().find(|line| line.contains(reference) && line.contains("login failed"));
         let line = line.unwrap_or_else(|| panic!("{reference} is not in the log"));
         assert!(line.contains("ERROR") && line.contains(description) && line.contains("IP ranges"), "{line}");
+        assert!(line.contains("invalid_grant"), "{line}");
         assert!(!app.is_logged_in(&browser).await && app.is_logged_in(&kept).await);
         assert_eq!(kept.fetch(&app.url("/names")).await.status, 200, "the other login of the user goes on");
     }
+}
+
+/// Any site can link to the callback. What it says there is no word of Salesforce about the app's machine.
+#[actix_web::test]
+async fn a_callback_that_names_an_address_is_no_error_of_the_app() {
+    logs::capture();
+    let app = TestApp::start().await;
+    let path = format!("{CALLBACK}?error=invalid_grant&error_description=ip%20restricted");
+    let page = Client::new().open(&app.url(&path)).await;
+    assert!(page.status == 403 && page.body.contains("Salesforce does not let you in from here"), "{page:?}");
+    let reference = page.body.split_once("Reference</dt><dd><code>").expect("a reference").1;
+    let (log, reference) = (logs::text(), &reference[..10]);
+    // The span of the page has lines, too: when it begins and ends.
+    let is_event = |line: &&str| line.contains(reference) && !line.contains("pages::reply: ");
+    let lines: Vec<_> = log.lines().filter(is_event).collect();
+    let [line] = lines.as_slice() else { panic!("{lines:?}") };
+    assert!(
+        line.contains(" WARN ") && line.contains("invalid_grant") && line.contains("ip restricted"),
+        "{line}"
+    );
 }
 
 /// Whether a user still has access is not known from an address that is not allowed. So the user stays.

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, cookie::Cookie, http::StatusCode};
 
 use super::add_cookie;
 use crate::{
-    base::error_chain::ErrorChain,
+    base::{append_query::append_query, error_chain::ErrorChain},
     web::{
         error,
         pages::{self, Action, ActionKind, PageKind, Reply},
@@ -14,7 +14,7 @@ use crate::{
         worker::WorkerState,
     },
 };
-use salesforce_connection::Error;
+use salesforce_connection::{Error, oauth::OAuthError};
 
 /// `Retry-After` when the token endpoint is unavailable and names no time: long enough for a short interruption, short
 /// enough for a user who waits.
@@ -208,10 +208,12 @@ impl LoginFailure {
             Self::UnknownState => {
                 tracing::warn!(error, "login callback rejected: unknown, expired or already used state");
             }
-            Self::Denied { description: Some(description), .. }
-                if description.starts_with("ip restricted") =>
+            // Only the token endpoint's word: any site can put the same into a link to the callback.
+            Self::Denied { code, description }
+                if cause.and_then(|cause| cause.downcast_ref()).is_some_and(OAuthError::is_ip_restricted) =>
             {
                 tracing::error!(
+                    code = code.unwrap_or("unknown"),
                     description,
                     error,
                     "login failed: Salesforce does not allow the address. Check the IP ranges and login hours of the user's \
@@ -349,10 +351,7 @@ impl FailedLogin {
         let link = retry_link.or_else(start).filter(|_| !self.failure.is_about_owner());
         let retry = retry.or_else(|| {
             link.map(|href| match is_refused {
-                true => {
-                    let joint = if href.contains('?') { '&' } else { '?' };
-                    Action::link(ActionKind::OtherUser, format!("{href}{joint}prompt=login"))
-                }
+                true => Action::link(ActionKind::OtherUser, append_query(&href, [("prompt", "login")])),
                 false => Action::link(ActionKind::TryAgain, href),
             })
         });

@@ -28,10 +28,11 @@ use super::{
     start::{self, Start, begin},
 };
 use crate::{
+    base::append_query::append_query,
     config::{ReturnTo, SessionMode, Settings},
     web::{
         error,
-        orgs::{self, ValidLogin},
+        orgs::{self, BrowserLogins, ValidLogin},
         origin::is_same_origin,
         pages::{Action, ActionKind, OrgChoice, OrgChoices, PageKind, Reply},
         request_info::RequestInfo,
@@ -66,20 +67,20 @@ pub async fn orgs(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 
 /// Returns hashes of the users who are logged in in this browser, for [`Start::started_by`].
 pub(super) async fn users(worker: &WorkerState, request: &HttpRequest) -> Result<Vec<String>> {
-    let mut users = hashes(&orgs::logins(worker, request).await?.valid);
+    let mut users = hashes(&orgs::logins(worker, request).await?);
     // A login by Canvas is none of those.
     let current = worker.login(request).await?.map(|grant| former_user::hash(grant.key().user()));
     users.extend(current.filter(|current| !users.contains(current)));
     Ok(users)
 }
 
-fn hashes(logins: &[ValidLogin]) -> Vec<String> {
-    logins.iter().map(|login| former_user::hash(login.user.user_ref())).collect()
+fn hashes(logins: &BrowserLogins) -> Vec<String> {
+    logins.users().map(former_user::hash).collect()
 }
 
 /// Returns the link to the page that adds an org instead of the one that logs in.
 pub(super) fn adding(login: &str) -> String {
-    format!("{login}{}add=1", if login.contains('?') { '&' } else { '?' })
+    append_query(login, [("add", "1")])
 }
 
 /// Returns the page whose button adds an org. `None` if the app has no orgs route.
@@ -105,6 +106,10 @@ async fn list(request: &HttpRequest) -> Result<HttpResponse> {
     let worker = WorkerState::of(request)?;
     let found = orgs::logins(&worker, request).await?;
     if found.valid.is_empty() {
+        let undecided = found.unusable.into_iter().find_map(|login| login.undecided);
+        if let Some((_, cause)) = undecided {
+            return Err(cause.into());
+        }
         return Ok(match ResponseFormat::of(request.headers()) {
             ResponseFormat::Json => error::login_required_json(request),
             _ => error::response(&Error::LoginRequired, request),
@@ -145,7 +150,7 @@ fn show(
                         "username": login.user.username,
                         "display_name": login.user.display_name,
                         "instance_url": login.user.instance_url,
-                        "login_host": login_host(login),
+                        "login_host": login.contents.host_name(),
                         "current": login.is_current,
                     })
                 })
@@ -153,12 +158,6 @@ fn show(
             response::builder(StatusCode::OK).json(list)
         }
     }
-}
-
-/// Returns the login host of a login without the scheme.
-fn login_host(login: &ValidLogin) -> &str {
-    let host = &login.contents.host;
-    host.split_once("://").map_or(&**host, |(_, address)| address).trim_end_matches('/')
 }
 
 fn choices(settings: &Settings, logins: &[ValidLogin], return_to: Option<&ReturnTo>) -> OrgChoices {
@@ -173,7 +172,7 @@ fn choices(settings: &Settings, logins: &[ValidLogin], return_to: Option<&Return
         organization_id: login.user.organization_id,
         user_id: login.user.user_id,
         username: login.user.username.clone(),
-        login_host: login_host(login).to_owned(),
+        login_host: login.contents.host_name().to_owned(),
         is_current: login.is_current,
         switch: (!login.is_current).then(|| form(ActionKind::SwitchOrg, "switch", Some(login))),
         drop: form(ActionKind::DropOrg, "drop", Some(login)),
@@ -240,7 +239,7 @@ async fn add(
         options = options.prompt([Prompt::Login]);
     }
     // A login of a user who is new to the browser does not count as fresh: the user at the keyboard may be another one.
-    let started_by = if options.has_prompt(Prompt::Login) { hashes(&found.valid) } else { Vec::new() };
+    let started_by = if options.has_prompt(Prompt::Login) { hashes(&found) } else { Vec::new() };
     let return_to = return_to.unwrap_or_else(|| settings.after_login.clone());
     let start = Start { started_by, adds: true, ..Start::new(host, return_to, options) };
     let mut response = begin(worker, request, start)?;
@@ -277,14 +276,13 @@ impl Wanted {
         user.organization_id == self.org && self.user.is_none_or(|wanted| wanted == user)
     }
 
-    /// Returns the position of the login. It is an error if several users are logged in at the org, and none is named.
-    fn find(&self, logins: &[ValidLogin]) -> std::result::Result<Option<usize>, LoginError> {
-        let mut found = logins.iter().enumerate().filter(|(_, login)| self.is(login.user.user_ref()));
+    /// Returns the login that was found. It is an error if several users are logged in at the org, and none is named.
+    fn one<T>(&self, mut found: impl Iterator<Item = T>) -> std::result::Result<Option<T>, LoginError> {
         match (found.next(), found.next()) {
             (Some(_), Some(_)) if self.user.is_none() => {
                 Err(LoginFailure::InvalidLink(InvalidLink::Query).into())
             }
-            (found, _) => Ok(found.map(|(position, _)| position)),
+            (found, _) => Ok(found),
         }
     }
 }
@@ -296,9 +294,13 @@ async fn switch(
     wanted: &Wanted,
     return_to: Option<&ReturnTo>,
 ) -> std::result::Result<HttpResponse, LoginError> {
-    let mut logins = orgs::logins(worker, request).await?.valid;
-    let Some(position) = wanted.find(&logins)? else {
-        return Err(Error::OrgLoginRequired(wanted.org).into());
+    let BrowserLogins { valid: mut logins, unusable, .. } = orgs::logins(worker, request).await?;
+    let found = logins.iter().enumerate().filter(|(_, login)| wanted.is(login.user.user_ref()));
+    let Some(position) = wanted.one(found.map(|(position, _)| position))? else {
+        let undecided = unusable.into_iter().filter_map(|login| login.undecided);
+        let mut undecided = undecided.filter(|(user, _)| wanted.is(*user));
+        let missing = undecided.next().map(|(_, cause)| cause.into());
+        return Err(missing.unwrap_or(Error::OrgLoginRequired(wanted.org)).into());
     };
     let cookie = make_current(worker, request, &mut logins, position)?;
     Ok(changed(worker, request, &logins, return_to, [cookie]))
@@ -330,37 +332,45 @@ async fn drop_login(
     return_to: Option<&ReturnTo>,
 ) -> std::result::Result<HttpResponse, LoginError> {
     let settings = worker.settings();
-    let mut logins = orgs::logins(worker, request).await?.valid;
-    let Some(position) = wanted.find(&logins)? else {
+    let BrowserLogins { valid: mut logins, unusable, .. } = orgs::logins(worker, request).await?;
+    let valid = logins.iter().filter(|login| wanted.is(login.user.user_ref()));
+    let valid = valid.map(|login| (&login.slot, &login.contents.id, login.is_current));
+    let others = unusable.iter().filter(|login| login.is_of(wanted.org, wanted.user));
+    let others = others.map(|login| (&login.slot, &login.contents.id, login.is_current));
+    let Some((slot, id, is_current)) = wanted.one(valid.chain(others))? else {
         return Ok(changed(worker, request, &logins, return_to, []));
     };
-    let dropped = logins.remove(position);
+    let (slot, id) = (slot.clone(), id.clone());
+    logins.retain(|login| login.slot != slot);
+    let is_last = logins.is_empty() && unusable.iter().all(|login| login.slot == slot);
     // During an outage of the store the grant manager tries again; the browser has lost its cookie already.
-    if let Err(error) = worker.grants().log_out(&dropped.contents.id).await {
+    if let Err(error) = worker.grants().log_out(&id).await {
         tracing::error!(%error, "logout not stored yet. It is tried again in the background");
     }
-    let mut cookies = vec![worker.login_removal(&dropped.slot)];
-    cookies.extend(worker.leftovers(request).into_iter().filter(|_| logins.is_empty()));
+    let mut cookies = vec![worker.login_removal(&slot)];
+    cookies.extend(worker.leftovers(request).into_iter().filter(|_| is_last));
     // What handlers stored for this login ends with it. An app's own session is the app's concern.
     let is_own = settings.session == SessionMode::Embedded && !worker.is_nested();
-    if is_own && worker.shown_session(request).as_deref() == dropped.slot.added() {
+    if is_own && worker.shown_session(request).as_deref() == slot.added() {
         request.get_session().purge();
-    } else if is_own && dropped.slot == Slot::Main {
+    } else if is_own && slot == Slot::Main {
         RemoveMainSession::mark(request);
-    } else if let Some(tag) = dropped.slot.added() {
+    } else if let Some(tag) = slot.added() {
         let removals = worker.added_session_removals(request);
         cookies.extend(removals.into_iter().filter(|cookie| cookie.name().ends_with(tag)));
     }
-    let stay = worker.browser_logins(request).into_iter().filter(|login| login.slot != dropped.slot);
+    let stay = worker.browser_logins(request).into_iter().filter(|login| login.slot != slot);
     let stay: Vec<_> = stay.map(|login| login.contents.id).collect();
     cookies.extend(logout_handle::make(settings, &stay).map_err(Error::from)?);
     cookies.extend(logout_handle::leftover(settings, request.headers()));
-    if logins.is_empty() {
-        cookies.extend(worker.names_current(request).then(|| worker.current_removal()));
+    if is_last {
         cookies.push(LoopGuard::removal(settings));
         cookies.extend(silent::after_logout(worker));
-    } else if dropped.is_current {
+    }
+    if is_current && !logins.is_empty() {
         cookies.push(make_current(worker, request, &mut logins, 0)?);
+    } else if is_current || is_last {
+        cookies.extend(worker.names_current(request).then(|| worker.current_removal()));
     }
     Ok(changed(worker, request, &logins, return_to, cookies))
 }

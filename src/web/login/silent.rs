@@ -20,7 +20,7 @@ use super::{
     start::{self, Start},
 };
 use crate::{
-    base::seal::Purpose,
+    base::{append_query::append_query, seal::Purpose},
     config::{ReturnTo, Settings},
     web::{
         request_info::RequestInfo,
@@ -186,12 +186,12 @@ pub(crate) fn without_mark(page: &ReturnTo) -> ReturnTo {
 }
 
 fn with_mark(page: &ReturnTo, now: SystemTime) -> ReturnTo {
-    let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let now = now.duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs()).to_string();
     let marked = |page: &ReturnTo| {
         let (address, fragment) = split(page.as_str(), '#');
-        let joint = if address.contains('?') { '&' } else { '?' };
+        let address = append_query(address, [(MARK, now.as_str())]);
         // One that is too long loses its query, and the mark with it.
-        ReturnTo::parse(&format!("{address}{joint}{MARK}={now}{fragment}")).filter(|page| page.has_query())
+        ReturnTo::parse(&format!("{address}{fragment}")).filter(|page| page.has_query())
     };
     let page = without_mark(page);
     marked(&page).or_else(|| marked(&page.without_query())).unwrap_or(page)

@@ -67,6 +67,11 @@ pub enum PageKind {
         sent_form: bool,
         /// The org at which the user has to log in again, unless it is the current one.
         organization: Option<OrgId>,
+        /// The host at which that login was made, without the scheme, if it is known.
+        login_host: Option<String>,
+        /// Whether the page leads to that login. It does not where the app has no login route, and where Salesforce did not
+        /// ask the user to log in again for the last one, so that another one would end the same way.
+        has_login_link: bool,
     },
     /// A handler or an extractor returned an [`Error`](crate::Error).
     #[non_exhaustive]
@@ -103,6 +108,8 @@ impl PageKind {
             return Self::FreshLoginRequired {
                 sent_form: !is_safe,
                 organization: Some(user.organization_id),
+                login_host: None,
+                has_login_link: false,
             };
         }
         if matches!(error, Error::OrgNotAllowed) {

@@ -22,6 +22,8 @@ pub(super) struct Message(pub(super) &'static str, pub(super) &'static [&'static
 pub(super) const CROSS_ORIGIN: &str =
     "This request did not come from a page of this app, so nothing was done.";
 
+const FRESH_LOGIN: &str = "Log in again";
+
 /// The texts of this kind of page.
 pub(super) fn texts(kind: &PageKind) -> PageTexts {
     let (title, mut paragraphs): (_, Vec<Cow<'static, str>>) = match kind {
@@ -31,6 +33,10 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         PageKind::ConfirmConnect { name } => (owner_messages::CONFIRM.0, owner_messages::confirm(name)),
         PageKind::NotAllowed { refusal, username, .. } => {
             ("Not allowed", refusal_messages::not_allowed(refusal, username.as_deref()))
+        }
+        PageKind::FreshLoginRequired { sent_form, organization: Some(org), login_host, has_login_link } => {
+            let host = login_host.as_deref();
+            (FRESH_LOGIN, refusal_messages::fresh_login_required_at(*org, host, *sent_form, *has_login_link))
         }
         kind => {
             let Message(title, paragraphs) = message(kind);
@@ -106,10 +112,9 @@ fn message(kind: &PageKind) -> Message {
         ),
         // Its texts name what is missing, see `texts`.
         PageKind::NotAllowed { .. } => Message("Not allowed", &[]),
-        PageKind::FreshLoginRequired { sent_form, organization } => Message(
-            "Log in again",
-            refusal_messages::fresh_login_required(*sent_form, organization.is_some()),
-        ),
+        PageKind::FreshLoginRequired { sent_form, organization, .. } => {
+            Message(FRESH_LOGIN, refusal_messages::fresh_login_required(*sent_form, organization.is_some()))
+        }
         PageKind::RequestFailed { failure, salesforce_code, .. } => {
             let Message(title, paragraphs) = request_failed(*failure);
             Message(title, api_errors::find(*salesforce_code).map_or(paragraphs, |known| known.paragraphs))

@@ -3,21 +3,45 @@
 use std::borrow::Cow;
 
 use super::AccessRefusal;
+use salesforce_connection::OrgId;
 
 /// The paragraphs of the page: why, who is logged in, and what to do.
 pub(super) fn not_allowed(refusal: &AccessRefusal, username: Option<&str>) -> Vec<Cow<'static, str>> {
     let mut paragraphs = vec![refused(refusal)];
     paragraphs.extend(username.map(|name| format!("You are logged in as {name}.").into()));
     if matches!(refusal, AccessRefusal::NotConfirmed | AccessRefusal::NoFacts) {
-        paragraphs.push("Log out, then log in again.".into());
+        paragraphs.push(LOG_OUT_FIRST.into());
     }
     paragraphs
 }
 
+/// The paragraphs of the page that asks for a new login at another org than the current one.
+pub(super) fn fresh_login_required_at(
+    org: OrgId,
+    host: Option<&str>,
+    sent_form: bool,
+    has_login_link: bool,
+) -> Vec<Cow<'static, str>> {
+    let at = host.map(|host| format!(" at {host}")).unwrap_or_default();
+    let first = format!(
+        "This works in your organization {org}, too, where you have to log in again{at}. Nothing was done yet."
+    );
+    let mut paragraphs = vec![first.into()];
+    if !has_login_link {
+        paragraphs.push(LOG_OUT_FIRST.into());
+    }
+    if sent_form {
+        paragraphs.push(FORM.into());
+    }
+    paragraphs
+}
+
+const LOG_OUT_FIRST: &str = "Log out, then log in again.";
+const FORM: &str = "You come back to the page with the form. Send it again then.";
+
 pub(super) fn fresh_login_required(sent_form: bool, is_other_org: bool) -> &'static [&'static str] {
     const AGAIN: &str = "For this you have to log in again. Nothing was done yet.";
     const AGAIN_THERE: &str = "This works in another of your organizations, too, where you have to log in again. Nothing was done yet.";
-    const FORM: &str = "You come back to the page with the form. Send it again then.";
     match (is_other_org, sent_form) {
         (false, false) => &[AGAIN],
         (false, true) => &[AGAIN, FORM],

@@ -303,6 +303,13 @@ mod tests {
             LoginFailure::InvalidSignedRequest,
             LoginFailure::CanvasEnded,
         ];
+        let fresh =
+            |sent_form, organization: Option<salesforce_connection::OrgId>| PageKind::FreshLoginRequired {
+                sent_form,
+                organization,
+                login_host: organization.map(|_| "acme.my.salesforce.com".into()),
+                has_login_link: sent_form,
+            };
         let kinds = logins
             .map(PageKind::LoginFailed)
             .into_iter()
@@ -319,12 +326,9 @@ mod tests {
                 PageKind::ConfirmConnect { name: "prod".into() },
                 PageKind::CrossOriginLogout,
                 PageKind::CrossOriginRequest,
-                PageKind::FreshLoginRequired { sent_form: true, organization: None },
-                PageKind::FreshLoginRequired { sent_form: false, organization: None },
-                PageKind::FreshLoginRequired {
-                    sent_form: true,
-                    organization: Some("00D000000000001EAA".parse().unwrap()),
-                },
+                fresh(true, None),
+                fresh(false, None),
+                fresh(true, Some("00D000000000001EAA".parse().unwrap())),
                 PageKind::OtherLogin,
                 PageKind::OpenInWindow,
                 PageKind::AddOrg,
@@ -361,8 +365,12 @@ mod tests {
             let all = [&texts.title].into_iter().chain(&texts.paragraphs);
             assert!(!texts.paragraphs.is_empty() && all.into_iter().all(|text| !text.is_empty()), "{kind:?}");
             let message = super::super::json_message(&kind);
-            let is_login = matches!(kind, PageKind::LoginRequired { .. });
-            assert_eq!(texts.paragraphs[0] == message, !is_login, "{kind:?}");
+            // JSON has the organization as a member.
+            let is_longer = matches!(
+                kind,
+                PageKind::LoginRequired { .. } | PageKind::FreshLoginRequired { organization: Some(_), .. }
+            );
+            assert_eq!(texts.paragraphs[0] == message, !is_longer, "{kind:?}");
             assert!(
                 kind.status().is_client_error()
                     || kind.status().is_server_error()

@@ -51,14 +51,27 @@ impl RequiredFreshness {
         self.0.fetch_min(within.as_secs(), Ordering::Relaxed);
     }
 
-    /// Returns how old a login may be, unless this one is recent enough. `None`: it is, or no rule asks for it.
-    pub(crate) fn missing(&self, login: Option<FreshLogin>, now: SystemTime) -> Option<Duration> {
+    /// Returns what a login lacks. `None`: it is recent enough, or no rule asks for it.
+    pub(crate) fn missing(&self, login: Option<FreshLogin>, now: SystemTime) -> Option<NotFresh> {
         let within = match self.0.load(Ordering::Relaxed) {
             NOT_REQUIRED => return None,
             seconds => Duration::from_secs(seconds),
         };
-        (Freshness::at(login, now, within) != Freshness::Fresh).then_some(within)
+        match Freshness::at(login, now, within) {
+            Freshness::Fresh => None,
+            Freshness::Old => Some(NotFresh { within, is_confirmable: true }),
+            Freshness::NotConfirmed => Some(NotFresh { within, is_confirmable: false }),
+        }
     }
+}
+
+/// A login is older than the rules ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NotFresh {
+    /// How old it may be.
+    pub(crate) within: Duration,
+    /// Whether another login helps. Salesforce did not ask the user to log in again for the last one.
+    pub(crate) is_confirmable: bool,
 }
 
 impl Freshness {

@@ -12,7 +12,10 @@ mod refusal;
 #[cfg(feature = "events")]
 pub(crate) use self::decide::enforce_here;
 pub(crate) use self::{
-    check::rules_of_this_thread, decide::Denied, fresh::RequiredFreshness, handle::RuleState,
+    check::rules_of_this_thread,
+    decide::Denied,
+    fresh::{NotFresh, RequiredFreshness},
+    handle::RuleState,
 };
 pub use self::{
     extract::{AccessRule, Allowed, MayUse},

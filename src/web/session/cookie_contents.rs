@@ -70,6 +70,11 @@ fn time_of(seconds: u64) -> Option<SystemTime> {
 }
 
 impl CookieContents {
+    /// Returns the login host without the scheme.
+    pub(crate) fn host_name(&self) -> &str {
+        self.host.split_once("://").map_or(&*self.host, |(_, address)| address).trim_end_matches('/')
+    }
+
     pub(super) fn parse(plain: &str) -> Option<Self> {
         let (id, rest) = plain.split_once(' ')?;
         let (host, extra) = rest.split_once(' ').unwrap_or((rest, "{}"));

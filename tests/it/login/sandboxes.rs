@@ -8,7 +8,7 @@ use std::sync::{
 use super::admission::{BEN, KEY, app_of, asserts_undone, log_in};
 use crate::support::{ADA, Client};
 use actix_salesforce::{
-    InvalidFacts, LoginDecision, SalesforceBuilder,
+    Error, InvalidFacts, LoginDecision, SalesforceBuilder, UserRef,
     store::{GrantFilter, MemoryStore},
 };
 use salesforce_fake_org::{FakeOrg, Fault};
@@ -97,8 +97,6 @@ async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
 /// Undecided is refused, for logins and jobs from before the setting as for new logins, and until the org says what it is.
 #[actix_web::test]
 async fn existing_logins_of_an_org_that_does_not_say_what_it_is_do_not_count() {
-    use actix_salesforce::{Error, UserRef};
-
     let org = FakeOrg::start().await.unwrap();
     let store = Arc::new(MemoryStore::default());
     let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
@@ -116,7 +114,8 @@ async fn existing_logins_of_an_org_that_does_not_say_what_it_is_do_not_count() {
     let outage = org.faults().query(Fault::Status(503));
     assert_eq!((status(&ada).await, status(&ben).await), (503, 503));
     let sent = questions();
-    assert!(salesforce.user_connection(user).await.is_err_and(|error| error.is_transient()));
+    let job = salesforce.user_connection(user).await;
+    assert!(matches!(job, Err(Error::Unavailable { .. })), "no outage of the store: {job:?}");
     assert_eq!(questions(), sent, "an outage is not asked about by each request");
     outage.remove();
 
@@ -141,4 +140,60 @@ async fn existing_logins_of_an_org_that_does_not_say_what_it_is_do_not_count() {
     assert_eq!(status(&ada).await, 401, "not asked again yet");
     assert_eq!((status(&ben).await, status(&ada).await), (200, 200));
     assert!(salesforce.user_connection(user).await.is_ok());
+}
+
+/// The first request for what the org is meets the end of the grant. That says nothing about the org.
+#[actix_web::test]
+async fn a_grant_that_ends_while_its_org_is_asked_needs_reconnecting() {
+    for (code, description, status) in
+        [("invalid_grant", "expired access/refresh token", 401), ("inactive_user", "user is inactive", 403)]
+    {
+        let org = FakeOrg::start().await.unwrap();
+        let store = Arc::new(MemoryStore::default());
+        let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
+        let (before, _) = app_of(&org, shared).await;
+        let (ada, ben) = (Client::new(), Client::new());
+        assert_eq!(log_in(&before, &org, &ada, ADA).await.status, 200);
+        assert_eq!(log_in(&before, &org, &ben, BEN).await.status, 200);
+        let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+        org.expire_access_tokens();
+        let (error, description) = (code.to_owned(), description.to_owned());
+        let ends = org.faults().refresh(Fault::OauthError { error, description, status: 400 });
+        let user = org.user(BEN);
+        let user = UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
+        let job = salesforce.user_connection(user).await;
+        let Err(Error::NeedsReconnecting(broken)) = &job else { panic!("{code}: {job:?}") };
+        assert_eq!(broken.code.as_deref(), Some(code), "{broken:?}");
+        let page = ada.open(&format!("{}/user", after.url)).await;
+        match status {
+            401 => assert!(page.status == 303 && page.header("location").contains("/login"), "{page:?}"),
+            _ => assert_eq!(page.status, status, "the reason of Salesforce: {page:?}"),
+        }
+        assert_eq!(ada.fetch(&format!("{}/user", after.url)).await.status, 401, "its record is gone");
+        // A new login counts at once.
+        ends.remove();
+        assert_eq!(log_in(&after, &org, &ada, ADA).await.status, 200);
+    }
+}
+
+/// The token of one user cannot be refreshed for now.
+#[actix_web::test]
+async fn a_question_that_fails_for_one_user_is_no_outage_of_the_org() {
+    let org = FakeOrg::start().await.unwrap();
+    let store = Arc::new(MemoryStore::default());
+    let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
+    let (before, _) = app_of(&org, shared).await;
+    let (ada, ben) = (Client::new(), Client::new());
+    assert_eq!(log_in(&before, &org, &ada, ADA).await.status, 200);
+    org.expire_access_tokens();
+    assert_eq!(log_in(&before, &org, &ben, BEN).await.status, 200);
+    let (error, description) = ("invalid_grant".to_owned(), "ip restricted".to_owned());
+    org.faults().refresh(Fault::OauthError { error, description, status: 400 });
+    org.clear_requests();
+    let (after, _) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+    let status = async |browser: &Client| browser.fetch(&format!("{}/user", after.url)).await.status;
+    let questions = || org.requests().iter().filter(|request| request.path.contains("/query")).count();
+    assert_eq!((status(&ada).await, status(&ada).await), (503, 503));
+    assert_eq!(questions(), 1, "with a token that fails the question is not sent by each request");
+    assert_eq!((status(&ben).await, status(&ada).await, questions()), (200, 200, 2));
 }

@@ -139,3 +139,27 @@ async fn a_connection_stays_with_the_login_host_of_its_form() {
     assert_eq!(app.data(&browser, "test").await.body, "ben@example.com");
     assert_eq!(app.data(&browser, "prod").await.body, ADA, "the other one is as before");
 }
+
+/// The first request for whether the org is a sandbox meets the end of the grant.
+#[actix_web::test]
+async fn a_connection_that_ends_while_its_org_is_asked_names_the_reason() {
+    let (listener, _) = reserve();
+    let org = Arc::new(FakeOrg::start().await.unwrap());
+    org.sign_in(&org.user(ADA));
+    let store = Arc::new(MemoryStore::default());
+    let shared = |builder: actix_salesforce::SalesforceBuilder| {
+        builder.keys(KEY).cookie_name("app").store(store.clone())
+    };
+    let before = AccountsApp::on(listener, Arc::clone(&org), shared).await;
+    before.connect(&before.browser("1"), "prod").await;
+    let (listener, _) = reserve();
+    let after =
+        AccountsApp::on(listener, Arc::clone(&org), |builder| shared(builder).allow_sandboxes(false)).await;
+    org.expire_access_tokens();
+    let (error, description) = ("inactive_user".to_owned(), "user is inactive".to_owned());
+    org.faults().refresh(Fault::OauthError { error, description, status: 400 });
+    let found = after.salesforce.owner_connection(&owner("1"), &name("prod")).await;
+    let Err(Error::NeedsReconnecting(broken)) = &found else { panic!("{found:?}") };
+    assert_eq!(broken.code.as_deref(), Some("inactive_user"));
+    assert!(broken.login_path.as_ref().is_some_and(|path| path.starts_with(CONNECT)), "{broken:?}");
+}

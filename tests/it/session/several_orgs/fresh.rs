@@ -2,6 +2,7 @@
 
 use crate::support::{Client, LOGIN, Page};
 use actix_salesforce::{SessionMode, store::GrantFilter};
+use serde_json::json;
 
 use super::*;
 
@@ -46,9 +47,12 @@ async fn below_a_fresh_rule_no_connection_of_an_older_login_is_had() {
         let page = browser.open(&path).await;
         assert_eq!(page.status, 401, "a page says where to log in: {page:?}");
         assert!(
-            page.body.contains("another of your organizations") && page.body.contains("prompt=login"),
+            page.body.contains(&format!("your organization {}, too", app.id(0)))
+                && page.body.contains(&format!("log in again at {}", host_of(&app, 0)))
+                && page.body.contains("prompt=login"),
             "{page:?}"
         );
+        assert!(!page.body.contains("Log out, then"), "{page:?}");
     }
     assert_eq!(app.orgs[0].requests().len(), 0, "nothing was sent as Ada");
     app.post(&browser, &[("switch", &app.id(0))]).await;
@@ -63,6 +67,39 @@ async fn below_a_fresh_rule_no_connection_of_an_older_login_is_had() {
         let page = browser.fetch(&app.url(&format!("/{route}/{pair}"))).await;
         assert_eq!(page.status, 200, "{page:?}");
     }
+}
+
+/// Salesforce does not ask Ada to log in again. The same link would lead her back here without end, and htmx would follow
+/// it by itself.
+#[actix_web::test]
+async fn a_login_of_another_org_that_is_not_confirmed_leads_to_no_login() {
+    let app = Several::start(2, SessionMode::Embedded).await;
+    let browser = app.logged_in().await;
+    assert_eq!(log_in_again(&app, &browser, 1).await.status, 200);
+    let path = app.url(&format!("/recent/pair/{}/{}", app.id(1), app.id(0)));
+    let login = browser.fetch(&path).await.json()["login_url"].as_str().unwrap().to_owned();
+    app.orgs[0].set_policy(&json!({ "id_token_auth_age_seconds": 3600 })).unwrap();
+    assert_eq!(browser.visit(&app.url(&format!("{login}&return_to=/user"))).await.status, 200);
+
+    let json = browser.fetch(&path).await;
+    assert_eq!((json.status, &json.json()["organization_id"]), (401, &app.id(0).into()), "{json:?}");
+    assert!(json.json().get("login_url").is_none(), "{json:?}");
+    let part = browser.send(reqwest::Method::GET, &path, &[("hx-request", "true")], None).await;
+    assert_eq!((part.status, part.header("hx-redirect")), (401, ""), "{part:?}");
+    let page = browser.open(&path).await;
+    assert_eq!(page.status, 401, "{page:?}");
+    assert!(
+        !page.body.contains("prompt=login") && page.body.contains("Log out, then log in again."),
+        "{page:?}"
+    );
+    // Salesforce asks again.
+    app.orgs[0].set_policy(&json!({ "id_token_auth_age_seconds": 10 })).unwrap();
+    browser.visit(&app.url(&format!("{login}&return_to=/user"))).await;
+    assert_eq!(browser.fetch(&path).await.status, 200);
+}
+
+fn host_of(app: &Several, org: usize) -> String {
+    app.orgs[org].login_url().replace("http://", "").trim_end_matches('/').to_owned()
 }
 
 /// With the current login ended, the other one still says whose browser it is.

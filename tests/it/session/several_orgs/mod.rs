@@ -5,6 +5,7 @@ mod ends;
 mod fresh;
 mod processes;
 mod route;
+mod unusable;
 
 use std::{net::TcpListener, time::Duration};
 
@@ -119,6 +120,15 @@ impl Several {
         let salesforce = settings(settings_of(&orgs, &url, mode)).build().await.unwrap();
         let server = run(listener, salesforce.clone(), mode);
         Self { orgs, salesforce, server }
+    }
+
+    /// The next version of the app, with other settings.
+    async fn restarted(self, settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> Self {
+        let (listener, url) = reserve();
+        let mode = SessionMode::Embedded;
+        let salesforce = settings(settings_of(&self.orgs, &url, mode)).build().await.unwrap();
+        let server = run(listener, salesforce.clone(), mode);
+        Self { orgs: self.orgs, salesforce, server }
     }
 
     fn url(&self, path: &str) -> String {

@@ -1,0 +1,97 @@
+//! One of a browser's logins cannot be used now: its org is down before this process knows whether it may come in, or the
+//! settings do not let it in any more.
+
+use std::sync::Arc;
+
+use crate::support::LOGIN;
+use actix_salesforce::store::MemoryStore;
+use salesforce_fake_org::Fault;
+
+use super::*;
+
+fn stored_in(store: Arc<MemoryStore>) -> impl Fn(SalesforceBuilder) -> SalesforceBuilder {
+    move |builder| builder.keys(KEYS).cookie_name("app").store(store.clone())
+}
+
+/// A browser that is logged in at three orgs and works in the first one.
+async fn three_orgs(shared: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder) -> (Several, Client) {
+    let app = Several::with(3, SessionMode::Embedded, shared).await;
+    let browser = app.logged_in().await;
+    assert_eq!(app.post(&browser, &[("switch", &app.id(0))]).await.status, 303);
+    (app, browser)
+}
+
+#[actix_web::test]
+async fn an_org_that_is_down_leaves_the_browsers_other_orgs_alone() {
+    let shared = stored_in(Arc::default());
+    let (before, browser) = three_orgs(&shared).await;
+    let app = before.restarted(|builder| shared(builder).allow_sandboxes(false)).await;
+    let down = app.orgs[1].faults().query(Fault::Status(503));
+
+    assert_eq!((app.works_in(&browser).await, app.listed(&browser).await), (Some(0), (2, Some(0))));
+    assert_eq!(browser.open(&app.url("/current")).await.body, format!("{ADA} {ADA}"));
+    let pair = async |one: usize, other: usize| {
+        let path = format!("/pair/{}/{}", app.id(one), app.id(other));
+        browser.fetch(&app.url(&path)).await
+    };
+    assert_eq!(pair(0, 2).await.status, 200);
+    let page = pair(0, 1).await;
+    assert_eq!((page.status, &page.json()["error"]), (503, &"unavailable".into()), "{page:?}");
+    assert_eq!(page.header("retry-after"), "5", "its login is there: {page:?}");
+    let page = app.post(&browser, &[("switch", &app.id(1))]).await;
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"), "{page:?}");
+    let again = format!("{LOGIN}?prompt=login&host=org2&return_to=/user");
+    assert_eq!(browser.visit(&app.url(&again)).await.status, 200);
+    assert_eq!(app.works_in(&browser).await, Some(0));
+
+    // It can be left.
+    assert_eq!(app.post(&browser, &[("drop", &app.id(1))]).await.status, 303);
+    app.wait_for_logins(2).await;
+    assert_eq!((app.works_in(&browser).await, app.listed(&browser).await), (Some(0), (2, Some(0))));
+    down.remove();
+    assert_eq!(pair(0, 1).await.json()["error"], "org_login_required", "it has ended");
+}
+
+#[actix_web::test]
+async fn a_browser_whose_current_org_is_down_goes_on_in_another_one() {
+    let shared = stored_in(Arc::default());
+    let (before, browser) = three_orgs(&shared).await;
+    let app = before.restarted(|builder| shared(builder).allow_sandboxes(false)).await;
+    let down = [0, 2].map(|org| app.orgs[org].faults().query(Fault::Status(503)));
+    for format in [browser.fetch(&app.url("/user")).await, browser.open(&app.url("/user")).await] {
+        assert_eq!((format.status, format.header("retry-after")), (503, "5"), "{format:?}");
+        assert!(!format.body.contains("store"), "Salesforce is down: {format:?}");
+    }
+    assert_eq!(app.listed(&browser).await, (1, None));
+    // The current login stays current while another one is dropped.
+    assert_eq!(app.post(&browser, &[("drop", &app.id(1))]).await.status, 303);
+    app.wait_for_logins(2).await;
+    let page = browser.fetch(&app.url(ORGS)).await;
+    assert_eq!((page.status, page.header("retry-after")), (503, "5"), "no login has ended: {page:?}");
+    for fault in down {
+        fault.remove();
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!((app.works_in(&browser).await, app.listed(&browser).await), (Some(0), (2, Some(0))));
+}
+
+/// The next version of the app denies one of the orgs. Its login stays stored, in case that is a mistake.
+#[actix_web::test]
+async fn a_login_that_does_not_count_can_be_dropped() {
+    let shared = stored_in(Arc::default());
+    let (before, browser) = three_orgs(&shared).await;
+    let denied = [before.id(1), before.id(2)];
+    let app = before.restarted(|builder| shared(builder).denied_orgs(denied)).await;
+    assert_eq!((app.logins().await, app.listed(&browser).await), (3, (1, Some(0))));
+    let user = app.orgs[1].user(ADA).id().to_owned();
+    for fields in [vec![("drop", app.id(1)), ("user_id", user)], vec![("drop", app.id(2))]] {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let page = app.post(&browser, &fields).await;
+        assert_eq!(page.status, 303, "{page:?}");
+        assert!(
+            page.set_cookies().iter().any(|cookie| cookie.starts_with("app") && cookie.contains("Max-Age=0"))
+        );
+    }
+    app.wait_for_logins(1).await;
+    assert_eq!((app.works_in(&browser).await, app.listed(&browser).await), (Some(0), (1, Some(0))));
+}
