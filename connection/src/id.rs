@@ -34,7 +34,7 @@ pub enum InvalidId {
     },
 }
 
-crate::error::debug::debug_as_display!(InvalidId);
+crate::debug::debug_as_display!(InvalidId);
 
 /// The id of any Salesforce record, in its 18-character form.
 ///

@@ -71,11 +71,13 @@ mod client;
 pub mod composite;
 mod connection;
 pub mod data360;
+mod debug;
 pub mod describe;
 mod deserialize;
 pub mod error;
 #[cfg(feature = "events")]
 pub mod events;
+mod fields;
 pub mod frontdoor;
 pub mod graphql;
 pub mod http;

@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 255;
 )]
 pub struct InvalidName(&'static str);
 
-crate::error::debug::debug_as_display!(InvalidName);
+crate::debug::debug_as_display!(InvalidName);
 
 impl InvalidName {
     /// Creates the error for the name of something else than an object or a field.

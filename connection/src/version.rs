@@ -20,7 +20,7 @@ pub struct ApiVersion(u16);
 #[non_exhaustive]
 pub struct InvalidApiVersion;
 
-crate::error::debug::debug_as_display!(InvalidApiVersion);
+crate::debug::debug_as_display!(InvalidApiVersion);
 
 impl ApiVersion {
     /// The default: 66.0 (Spring '26), against which this release of the crate was written.

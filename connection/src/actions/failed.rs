@@ -39,7 +39,7 @@ impl fmt::Display for FailedAction {
     }
 }
 
-crate::error::debug::debug_as_display!(FailedAction);
+crate::debug::debug_as_display!(FailedAction);
 
 impl std::error::Error for FailedAction {}
 

@@ -84,7 +84,7 @@ pub enum InvalidActionInput {
     Empty,
 }
 
-crate::error::debug::debug_as_display!(InvalidActionInput);
+crate::debug::debug_as_display!(InvalidActionInput);
 
 /// An invocable action of the org, created by [`Connection::action`], [`Connection::flow`] and others.
 #[derive(Debug, Clone)]

@@ -108,7 +108,7 @@ pub struct IngestError {
     pub source: Error,
 }
 
-crate::error::debug::debug_as_display!(IngestError);
+crate::debug::debug_as_display!(IngestError);
 
 /// Returns [`IngestError::source`] and drops the jobs.
 impl From<IngestError> for Error {

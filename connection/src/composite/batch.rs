@@ -9,14 +9,16 @@ use serde_json::value::RawValue;
 use crate::query::Query;
 use crate::{
     composite::{
-        body::{self, Status},
         reference::ResponseReader,
         send::{PartBody, complete_children, post},
         subrequest::{MAX_SUBREQUESTS, RequestParts, Subrequest, subrequest_methods},
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
-    request::decode,
+    request::{
+        composite_body::{self, Status},
+        decode,
+    },
 };
 
 /// Up to 25 independent subrequests that are sent as one request, returned by [`Connection::batch`].
@@ -82,7 +84,7 @@ impl BatchResult {
             status_code: Option<&'a RawValue>,
             result: Option<Box<RawValue>>,
         }
-        let Members { status_code, result } = body::members(json);
+        let Members { status_code, result } = composite_body::members(json);
         Self { status: status_code.map(Status::read).unwrap_or_default(), result: PartBody::new(result) }
     }
 }

@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     composite::{
-        body::{self, CompositeResponseBody, SubrequestBody},
         list::SubrequestList,
         reference::Reference,
         send::{
@@ -16,7 +15,10 @@ use crate::{
     },
     connection::Connection,
     error::{InvalidRequest, InvalidResponse, Result},
-    request::decode,
+    request::{
+        composite_body::{self, CompositeResponseBody, SubrequestBody},
+        decode,
+    },
 };
 
 /// Maximum number of graphs per request. Source: REST API Developer Guide, "Composite Graph Limits".
@@ -157,7 +159,7 @@ impl Connection {
         let idempotent = graphs.iter().flat_map(|graph| &graph.0.subrequests).all(|parts| parts.idempotent);
         let response = post(self, "composite/graph", &body, idempotent).await?;
         let response: ResponseBody<'_> = decode::json(decode::json_of(&response)?)?;
-        let mut found = body::by_id(&response.graphs, |members: &Members<'_>| members.graph_id);
+        let mut found = composite_body::by_id(&response.graphs, |members: &Members<'_>| members.graph_id);
         let results = graphs.iter().map(|graph| {
             let members = found.remove(graph.0.id()?).unwrap_or_default();
             GraphResult::new(&members, &graph.0)

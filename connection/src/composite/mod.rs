@@ -12,7 +12,6 @@
 use serde_json::value::RawValue;
 
 pub(crate) mod batch;
-pub(crate) mod body;
 pub(crate) mod graph;
 pub(crate) mod list;
 pub(crate) mod reference;
@@ -28,7 +27,6 @@ pub use self::{
     tree::{Tree, TreeError, TreeIds, TreeNode, TreeRecordError},
 };
 use self::{
-    body::{CompositeBody, CompositeResponseBody},
     list::SubrequestList,
     send::{
         Subresponse, check, check_readable, complete_children, get, post, subrequest_bodies, subresponses,
@@ -41,7 +39,10 @@ use crate::error::Error;
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
-    request::decode,
+    request::{
+        composite_body::{CompositeBody, CompositeResponseBody},
+        decode,
+    },
 };
 
 /// Maximum number of queries and requests with many records in one composite. Source: REST API Developer Guide,

@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 
 use crate::{
     composite::{
-        body::{self, Status, SubrequestBody},
         list::SubrequestList,
         reference::{Reference, ResponseReader},
         subrequest::RequestParts,
@@ -16,6 +15,7 @@ use crate::{
     http::response::Response,
     query::children,
     request::{
+        composite_body::{self, Status, SubrequestBody},
         decode,
         path::ResourcePath,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
@@ -36,14 +36,14 @@ impl PartBody {
     /// Returns what `read` makes of a success's body, or the error of this subrequest.
     pub(crate) fn read<T>(&self, status: Status, read: ResponseReader<T>) -> Result<T> {
         let body = self.0.as_ref().map_err(KeptError::to_error)?;
-        body::read(status, bytes(body.as_deref()), read)
+        composite_body::read(status, bytes(body.as_deref()), read)
     }
 
     /// Fails if Salesforce rejected the subrequest.
     pub(crate) fn check(&self, status: Status) -> Result<()> {
         // The subrequest itself has succeeded if its children are missing.
         let body = self.0.as_ref().ok().and_then(Option::as_deref);
-        body::read(status, bytes(body), |_| Ok(()))
+        composite_body::read(status, bytes(body), |_| Ok(()))
     }
 }
 
@@ -51,7 +51,7 @@ fn bytes(body: Option<&RawValue>) -> &[u8] {
     body.map_or("null", RawValue::get).as_bytes()
 }
 
-pub(crate) type Subresponse = body::Subresponse<PartBody>;
+pub(crate) type Subresponse = composite_body::Subresponse<PartBody>;
 
 /// Returns the subrequests as they are sent.
 pub(crate) fn subrequest_bodies(
@@ -95,7 +95,7 @@ pub(crate) fn subresponses(found: &[&RawValue], list: &SubrequestList) -> Result
         #[serde(borrow)]
         reference_id: Option<&'a RawValue>,
     }
-    let mut found = body::by_id(found, |members: &Members<'_>| members.reference_id);
+    let mut found = composite_body::by_id(found, |members: &Members<'_>| members.reference_id);
     let subresponses = list.with_ids()?.into_iter().map(|(reference_id, _)| {
         let Members { body, http_status_code, .. } = found.remove(&reference_id).unwrap_or_default();
         let body = PartBody::new(body.filter(|body| body.get() != "null").map(ToOwned::to_owned));

@@ -14,10 +14,11 @@ use crate::{
     error::{InvalidRequest, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    query::{Page, QUERY_OPTIONS, Query, page},
+    query::{Page, Query, page},
     records::{etag::RecordEtag, save_result::SavedRecord},
     request::{
         decode, finite,
+        long_query::QUERY_OPTIONS,
         path::{ResourcePath, segment},
         raw::OWN_HEADERS,
     },

@@ -12,12 +12,12 @@ use serde_json::{
 };
 
 use crate::{
-    composite::{body, send::post, subrequest::value},
+    composite::{send::post, subrequest::value},
     connection::Connection,
     error::{ApiError, Error, InvalidRequest, InvalidResponse, Result},
     id::SalesforceId,
     name::{FieldName, ObjectName},
-    request::{decode, error_body, error_response},
+    request::{composite_body, decode, error_body, error_response},
 };
 
 /// Maximum number of records in a tree. Source: REST API Developer Guide, "sObject Tree".
@@ -103,7 +103,7 @@ pub enum TreeError {
     Call(#[from] Error),
 }
 
-crate::error::debug::debug_as_display!(TreeError);
+crate::debug::debug_as_display!(TreeError);
 
 /// Why Salesforce rejected one record of a [`Tree`].
 #[derive(Debug, Clone)]
@@ -243,7 +243,7 @@ impl Tree {
         let ResponseBody { results } = decode::json(body).map_err(Error::from)?;
         let mut ids = vec![None; count];
         for created in results {
-            let CreatedRecord { reference_id, id } = body::members(created);
+            let CreatedRecord { reference_id, id } = composite_body::members(created);
             let index = reference_id.and_then(error_body::text).and_then(|reference| node_index(&reference));
             if let Some(known) = index.and_then(|index| ids.get_mut(index)) {
                 *known = id.and_then(error_body::text).and_then(|id| id.parse().ok());

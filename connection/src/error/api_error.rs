@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::records::duplicates::Duplicates;
+use crate::error::duplicates::Duplicates;
 
 /// One reason that Salesforce gives for rejecting a request.
 ///

@@ -156,7 +156,7 @@ pub enum InvalidRequest {
     },
 }
 
-crate::error::debug::debug_as_display!(InvalidRequest);
+crate::debug::debug_as_display!(InvalidRequest);
 
 impl InvalidRequest {
     /// Names the record of a bulk load, counted from 1, in which a column cannot be written.

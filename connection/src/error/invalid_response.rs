@@ -29,4 +29,4 @@ pub enum InvalidResponse {
     },
 }
 
-crate::error::debug::debug_as_display!(InvalidResponse);
+crate::debug::debug_as_display!(InvalidResponse);

@@ -80,7 +80,7 @@ impl fmt::Display for Source {
     }
 }
 
-crate::error::debug::debug_as_display!(Source);
+crate::debug::debug_as_display!(Source);
 
 impl StdError for Source {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {

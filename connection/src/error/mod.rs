@@ -2,7 +2,7 @@
 
 mod api_error;
 mod convert;
-pub(crate) mod debug;
+pub(crate) mod duplicates;
 mod invalid_request;
 mod invalid_response;
 pub(crate) mod kept;
@@ -309,7 +309,7 @@ pub enum Error {
     Internal(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-crate::error::debug::debug_as_display!(Error);
+crate::debug::debug_as_display!(Error);
 
 impl Error {
     /// Creates [`Error::Internal`].

@@ -28,7 +28,7 @@ pub enum DecodeError {
     UnknownChange,
 }
 
-crate::error::debug::debug_as_display!(DecodeError);
+crate::debug::debug_as_display!(DecodeError);
 
 impl From<InvalidBitmap> for DecodeError {
     fn from(_: InvalidBitmap) -> Self {

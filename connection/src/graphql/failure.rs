@@ -106,7 +106,7 @@ impl fmt::Display for GraphQlFailure {
     }
 }
 
-crate::error::debug::debug_as_display!(GraphQlFailure);
+crate::debug::debug_as_display!(GraphQlFailure);
 
 impl std::error::Error for GraphQlFailure {}
 

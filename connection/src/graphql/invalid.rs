@@ -74,4 +74,4 @@ pub enum InvalidGraphQl {
     Variables,
 }
 
-crate::error::debug::debug_as_display!(InvalidGraphQl);
+crate::debug::debug_as_display!(InvalidGraphQl);

@@ -26,7 +26,7 @@ pub struct AllowedHosts {
 #[non_exhaustive]
 pub struct HostNotAllowed;
 
-crate::error::debug::debug_as_display!(HostNotAllowed);
+crate::debug::debug_as_display!(HostNotAllowed);
 
 impl AllowedHosts {
     /// Allows `origins` in addition to Salesforce's domains. The paths of the URLs are ignored.

@@ -39,7 +39,7 @@ pub enum InvalidApiHost {
     NotNamed,
 }
 
-crate::error::debug::debug_as_display!(InvalidApiHost);
+crate::debug::debug_as_display!(InvalidApiHost);
 
 impl ApiHosts {
     /// Creates the list. A name is one of Salesforce's, or the URL of an allowed origin on this machine, for tests.

@@ -44,7 +44,7 @@ pub enum HttpError {
     Build(#[source] Box<dyn StdError + Send + Sync>),
 }
 
-crate::error::debug::debug_as_display!(HttpError);
+crate::debug::debug_as_display!(HttpError);
 
 impl HttpError {
     pub(crate) fn from_sending(error: reqwest::Error) -> Self {

@@ -126,7 +126,7 @@ pub enum InvalidCall {
     Claim(&'static str),
 }
 
-crate::error::debug::debug_as_display!(InvalidCall);
+crate::debug::debug_as_display!(InvalidCall);
 
 impl CallVerifier {
     /// Creates a verifier for these callers.

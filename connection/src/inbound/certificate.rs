@@ -49,7 +49,7 @@ pub enum InvalidCertificate {
     Short,
 }
 
-crate::error::debug::debug_as_display!(InvalidCertificate);
+crate::debug::debug_as_display!(InvalidCertificate);
 
 impl SigningCertificate {
     /// Reads a certificate in PEM, as Setup gives it ("Download Certificate").

@@ -88,7 +88,7 @@ pub enum InvalidPayload {
     Json,
 }
 
-crate::error::debug::debug_as_display!(InvalidPayload);
+crate::debug::debug_as_display!(InvalidPayload);
 
 impl DataCloudPayload {
     /// Verifies the signature over the bytes as they were received, then reads them.

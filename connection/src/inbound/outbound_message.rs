@@ -86,7 +86,7 @@ pub enum InvalidEnvelope {
     Count,
 }
 
-crate::error::debug::debug_as_display!(InvalidEnvelope);
+crate::debug::debug_as_display!(InvalidEnvelope);
 
 /// A record's values do not fit into the type. Repeats none of them.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -4,7 +4,10 @@ use std::{cell::RefCell, fmt};
 
 use serde::de::{self, Expected, Unexpected};
 
-use crate::{json::probe, query::soql::decimal};
+use crate::json::probe;
+
+/// What the type of a decimal number expects: all digits, not the nearest float.
+pub(crate) const EXPECTED_DECIMAL: &str = "a decimal number with all its digits";
 
 thread_local! {
     /// The floats that a type rejected while a value was read. serde drops some errors, for example those of an `Option`
@@ -58,7 +61,7 @@ impl de::Error for ReadError {
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
         probe::note(found);
         if let Unexpected::Float(float) = found {
-            let needs_digits = expected.to_string() == decimal::EXPECTED;
+            let needs_digits = expected.to_string() == EXPECTED_DECIMAL;
             REJECTED.with_borrow_mut(|rejected| rejected.push(Rejected { float, needs_digits }));
         }
         Self

@@ -93,7 +93,7 @@ pub enum Prompt {
 #[error("unknown prompt: expected login, consent or select_account")]
 pub struct UnknownPrompt;
 
-crate::error::debug::debug_as_display!(UnknownPrompt);
+crate::debug::debug_as_display!(UnknownPrompt);
 
 impl Prompt {
     fn as_str(self) -> &'static str {

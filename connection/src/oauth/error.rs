@@ -127,7 +127,7 @@ pub enum OAuthError {
     Signing,
 }
 
-crate::error::debug::debug_as_display!(OAuthError);
+crate::debug::debug_as_display!(OAuthError);
 
 /// Why the content of a response is invalid. Never repeats it.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -164,7 +164,7 @@ pub enum InvalidTokenResponse {
     Signature,
 }
 
-crate::error::debug::debug_as_display!(InvalidTokenResponse);
+crate::debug::debug_as_display!(InvalidTokenResponse);
 
 impl OAuthError {
     /// Returns the error code of an error response.

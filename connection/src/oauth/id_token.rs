@@ -114,7 +114,7 @@ pub enum IdTokenError {
     Keys(#[source] OAuthError),
 }
 
-crate::error::debug::debug_as_display!(IdTokenError);
+crate::debug::debug_as_display!(IdTokenError);
 
 impl OAuthClient {
     /// Verifies the ID token of a token response (OpenID Connect Core section 3.1.3.7).

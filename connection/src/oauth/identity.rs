@@ -10,13 +10,13 @@ use crate::{
     http::request::Request,
     id::{OrgId, UserId},
     oauth::{
+        bearer::bearer,
         client::OAuthClient,
         endpoint::MAX_RESPONSE_BYTES,
         error::{InvalidTokenResponse, OAuthError},
         token_response::IdentityUrl,
     },
     secret::Secret,
-    token::access_token::bearer,
     user_ref::UserRef,
 };
 

@@ -56,7 +56,7 @@ pub enum InvalidLoginHost {
     UserInterface,
 }
 
-crate::error::debug::debug_as_display!(InvalidLoginHost);
+crate::debug::debug_as_display!(InvalidLoginHost);
 
 impl LoginHost {
     /// Returns `https://login.salesforce.com`, the login host of production and Developer Edition orgs.

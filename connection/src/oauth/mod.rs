@@ -8,6 +8,7 @@
 //! 1.0, and Salesforce Help "Authorize Apps with OAuth".
 
 pub(crate) mod authorize;
+pub(crate) mod bearer;
 pub(crate) mod client;
 pub(crate) mod endpoint;
 pub(crate) mod error;

@@ -31,7 +31,7 @@ pub struct Scopes(Arc<[String]>);
 #[non_exhaustive]
 pub struct InvalidScopes;
 
-crate::error::debug::debug_as_display!(InvalidScopes);
+crate::debug::debug_as_display!(InvalidScopes);
 
 impl Scopes {
     /// Returns whether the set grants a scope.

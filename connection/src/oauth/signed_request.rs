@@ -80,7 +80,7 @@ pub enum InvalidSignedRequest {
     Instance,
 }
 
-crate::error::debug::debug_as_display!(InvalidSignedRequest);
+crate::debug::debug_as_display!(InvalidSignedRequest);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -74,7 +74,7 @@ pub enum InvalidTokenExchange {
     HandlerName,
 }
 
-crate::error::debug::debug_as_display!(InvalidTokenExchange);
+crate::debug::debug_as_display!(InvalidTokenExchange);
 
 impl SubjectToken {
     /// Creates a subject token from its text, as the identity provider issued it.

@@ -3,13 +3,7 @@
 //! Source: REST API Developer Guide, "API End-of-Life Policy" and "Versions"; listed in the repository
 //! (`docs/protocol/versions.md`).
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
-
 use futures_util::future::BoxFuture;
-use tokio::time::Instant;
 
 use crate::{
     connection::Connection,
@@ -17,9 +11,6 @@ use crate::{
     org::VersionInfo,
     version::{ApiVersion, VersionChoice},
 };
-
-/// How long an org's newest version is used without asking again. A new one comes three times a year.
-const MAX_AGE: Duration = Duration::from_secs(60 * 60);
 
 /// How well an org supports an API version, returned by [`Connection::version_support`].
 ///
@@ -34,30 +25,6 @@ pub enum VersionSupport {
     NearEnd,
     /// The org has no such version: it is retired, or the org's release is not there yet. Requests fail.
     Unavailable,
-}
-
-/// The newest version of an org, and when it was asked for.
-#[derive(Debug, Default)]
-pub(crate) struct NewestVersion {
-    known: Mutex<Option<(ApiVersion, Instant)>>,
-    /// Requests that begin at a time ask once.
-    asking: tokio::sync::Mutex<()>,
-}
-
-impl NewestVersion {
-    fn get(&self) -> Option<ApiVersion> {
-        let newest = *self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        newest.filter(|(_, at)| at.elapsed() < MAX_AGE).map(|(version, _)| version)
-    }
-
-    /// Returns the version that was known last, however long ago.
-    pub(crate) fn last(&self) -> Option<ApiVersion> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).map(|(version, _)| version)
-    }
-
-    fn set(&self, version: ApiVersion) {
-        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((version, Instant::now()));
-    }
 }
 
 impl Connection {
@@ -95,7 +62,7 @@ impl Connection {
         if let Some(version) = self.org().newest_version.get() {
             return Ok(version);
         }
-        let _one_at_a_time = self.org().newest_version.asking.lock().await;
+        let _one_at_a_time = self.org().newest_version.lock().await;
         if let Some(version) = self.org().newest_version.get() {
             return Ok(version);
         }

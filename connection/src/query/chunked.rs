@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     error::Result,
     query::{
-        Query, long,
+        Query,
         records::Records,
         soql::{
             bind::BindError,
@@ -16,6 +16,7 @@ use crate::{
             literal::ToSoql,
         },
     },
+    request::long_query,
 };
 
 /// A query that is sent in several parts, made by [`Query::bind_chunked`].
@@ -60,7 +61,7 @@ impl<T> Query<T> {
         check_splittable(self.soql(), name)?;
         // The length of the query without the list, its values included.
         let rest = self.with_list(name, "()".to_owned()).render()?.chars().count();
-        let room = long::MAX_SOQL_CHARACTERS.saturating_sub(rest);
+        let room = long_query::MAX_SOQL_CHARACTERS.saturating_sub(rest);
         Ok(values.chunks(room).into_iter().map(|list| self.with_list(name, list)).collect())
     }
 }

@@ -3,7 +3,6 @@
 pub(crate) mod children;
 mod chunked;
 mod export;
-pub(crate) mod long;
 pub(crate) mod page;
 mod prefetch;
 pub(crate) mod projection;
@@ -34,6 +33,7 @@ use crate::{
         },
     },
     request::{
+        long_query::{self, QUERY_OPTIONS},
         path::ResourcePath,
         send::{ApiRequest, MAX_RESPONSE_BYTES},
     },
@@ -43,8 +43,6 @@ use crate::{
 pub(crate) const MAX_PAGE_BYTES: usize = MAX_RESPONSE_BYTES;
 /// The resource of the Tooling API's queries.
 const TOOLING: &str = "tooling/query";
-/// The header that sets a query's batch size. Source: REST API Developer Guide, "Query Options Header".
-pub(crate) const QUERY_OPTIONS: &str = "sforce-query-options";
 
 /// A SOQL query, made by [`Connection::query`].
 ///
@@ -168,11 +166,12 @@ impl<T> Query<T> {
         let options = self.options();
         // A composite request cannot have tooling queries.
         let is_tooling = self.resource == TOOLING;
-        let limit = if is_tooling { long::MAX_UNSPLIT_QUERY_BYTES } else { long::MAX_URL_QUERY_BYTES };
+        let limit =
+            if is_tooling { long_query::MAX_UNSPLIT_QUERY_BYTES } else { long_query::MAX_URL_QUERY_BYTES };
         let mut request = if path.query_bytes() <= limit {
             ApiRequest::get(path)
-        } else if soql.chars().count() <= long::MAX_SOQL_CHARACTERS && !is_tooling {
-            long::request(&self.connection, path, options.clone())?
+        } else if soql.chars().count() <= long_query::MAX_SOQL_CHARACTERS && !is_tooling {
+            long_query::request(&self.connection, path, options.clone())?
         } else {
             return Err(self.too_long(&soql));
         };
@@ -190,8 +189,11 @@ impl<T> Query<T> {
     }
 
     fn too_long(&self, soql: &str) -> Error {
-        let limit =
-            if self.resource == TOOLING { long::MAX_UNSPLIT_QUERY_BYTES } else { long::MAX_SOQL_CHARACTERS };
+        let limit = if self.resource == TOOLING {
+            long_query::MAX_UNSPLIT_QUERY_BYTES
+        } else {
+            long_query::MAX_SOQL_CHARACTERS
+        };
         InvalidRequest::QueryTooLong { characters: soql.chars().count(), limit }.into()
     }
 
@@ -370,7 +372,7 @@ impl<T: DeserializeOwned> Query<T> {
         let mut path = ResourcePath::versioned(self.connection.api_version(), "query")?;
         path.push_query("explain", &soql);
         // Composite requests are not documented for plans, so the URL may take almost all of Salesforce's limit.
-        if path.query_bytes() > long::MAX_UNSPLIT_QUERY_BYTES {
+        if path.query_bytes() > long_query::MAX_UNSPLIT_QUERY_BYTES {
             return Err(self.too_long(&soql));
         }
         let plans: serde_json::Value = self.connection.read(path).await?;

@@ -5,6 +5,10 @@ use std::borrow::Cow;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
+    fields::{
+        base64::Base64,
+        compound::{Address, Location},
+    },
     id::{OrgId, SalesforceId, UserId},
     query::{
         Page,
@@ -13,10 +17,6 @@ use crate::{
             decimal::SoqlDecimal,
             time::SoqlTime,
         },
-    },
-    records::{
-        base64::Base64,
-        compound::{Address, Location},
     },
 };
 

@@ -47,7 +47,7 @@ pub enum RecordError {
     NotSent,
 }
 
-crate::error::debug::debug_as_display!(RecordError);
+crate::debug::debug_as_display!(RecordError);
 
 fn codes(errors: &[ApiError]) -> String {
     errors.iter().map(|entry| entry.code.as_str()).collect::<Vec<_>>().join(", ")

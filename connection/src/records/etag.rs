@@ -57,7 +57,7 @@ pub struct RecordEtag(String);
 #[non_exhaustive]
 pub struct InvalidRecordEtag;
 
-crate::error::debug::debug_as_display!(InvalidRecordEtag);
+crate::debug::debug_as_display!(InvalidRecordEtag);
 
 impl RecordEtag {
     fn from_headers(headers: &HeaderMap) -> Result<Self, InvalidResponse> {

@@ -1,11 +1,8 @@
 //! Creates, reads, updates and deletes records of one object.
 
-pub(crate) mod base64;
 pub(crate) mod blob;
 pub(crate) mod changes;
 pub(crate) mod collections;
-pub(crate) mod compound;
-pub(crate) mod duplicates;
 pub(crate) mod etag;
 pub(crate) mod external_id;
 pub(crate) mod multipart;
@@ -17,12 +14,9 @@ use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use self::{
-    base64::Base64,
     blob::{Blob, BlobUpload},
     changes::{DeletedRecord, DeletedRecords, UpdatedRecords},
     collections::{RecordError, SaveResult},
-    compound::{Address, Location},
-    duplicates::{DuplicateRecord, Duplicates},
     etag::{InvalidRecordEtag, RecordEtag},
     options::{AssignmentRule, DuplicateRules},
     record_id::ToRecordId,
@@ -36,6 +30,13 @@ use crate::{
     name::{InvalidName, ObjectName},
     records::external_id::with_fields,
     request::{decode, path::ResourcePath, send::ApiRequest},
+};
+pub use crate::{
+    error::duplicates::{DuplicateRecord, Duplicates},
+    fields::{
+        base64::Base64,
+        compound::{Address, Location},
+    },
 };
 
 /// A handle on the records of one object, returned by [`Connection::sobject`].

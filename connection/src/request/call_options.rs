@@ -28,7 +28,7 @@ pub struct CallOptions {
 #[non_exhaustive]
 pub struct InvalidCallOption;
 
-crate::error::debug::debug_as_display!(InvalidCallOption);
+crate::debug::debug_as_display!(InvalidCallOption);
 
 impl CallOptions {
     /// Sets the program's name in Salesforce's logs. Default: none.

@@ -14,11 +14,11 @@ use url::Url;
 use crate::{
     error::{ApiError, Error},
     id::UserId,
-    org::newest_version::NewestVersion,
     request::{
         api_host_state::ApiHostState,
         circuit_breaker::{CircuitBreaker, Limit},
         deprecation::Deprecations,
+        newest_version::NewestVersion,
         rejected_tokens::RejectedTokens,
         slots::{Slot, Slots},
         usage::LatestUsage,

@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use crate::{error::ApiError, records::duplicates::Duplicates};
+use crate::error::{ApiError, duplicates::Duplicates};
 
 /// Largest number of errors, fields or ids that are stored of one response, which may have any size. A collections
 /// request has 200 records.

@@ -3,6 +3,7 @@
 pub(crate) mod api_host_state;
 pub(crate) mod call_options;
 pub(crate) mod circuit_breaker;
+pub(crate) mod composite_body;
 pub(crate) mod compress;
 pub(crate) mod concurrency;
 pub(crate) mod decode;
@@ -10,7 +11,9 @@ pub(crate) mod deprecation;
 pub(crate) mod error_body;
 pub(crate) mod error_response;
 pub(crate) mod finite;
+pub(crate) mod long_query;
 pub(crate) mod misdirected;
+pub(crate) mod newest_version;
 pub(crate) mod path;
 pub(crate) mod raw;
 pub(crate) mod rejected_tokens;

@@ -16,12 +16,12 @@ use crate::{
     connection::Connection,
     error::{Error, InvalidRequest, InvalidResponse, Result},
     http::{error::HttpError, request::Request, response::Response, streaming_body::Upload},
-    query::long::{self, LongQuery},
     random,
     request::{
         api_host_state::ApiHostState,
         compress, decode,
         error_response::{self, ErrorClass},
+        long_query::{self, LongQuery},
         misdirected::{self, Misdirected},
         path::ResourcePath,
         retry::{Failure, Idempotency},
@@ -188,7 +188,7 @@ impl Connection {
                 }
                 // The page or the error of the query is in the only part of the response.
                 Ok(response) if request.long_query.is_some() && response.status == StatusCode::OK => {
-                    Ok(long::unwrap(response).inspect_err(|_| self.org().record_outcome(None))?)
+                    Ok(long_query::unwrap(response).inspect_err(|_| self.org().record_outcome(None))?)
                 }
                 outcome => outcome,
             };

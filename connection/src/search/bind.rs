@@ -1,12 +1,10 @@
 //! Puts bound values into the text of a search: terms between the braces, literals after them.
 
-use crate::{
-    query::soql::{
-        bind::{BindError, InvalidValue, fill},
-        literal::{SoqlLiteral, ToSoql},
-        scan::{scan, scan_terms},
-    },
-    search::term::SoslTerm,
+use crate::query::soql::{
+    bind::{BindError, InvalidValue, fill},
+    literal::{SoqlLiteral, ToSoql},
+    scan::{scan, scan_terms},
+    term::SoslTerm,
 };
 
 /// The values bound to a search, each as a term and as a literal.

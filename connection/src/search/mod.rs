@@ -4,7 +4,6 @@
 
 pub(crate) mod bind;
 mod sosl;
-pub(crate) mod term;
 
 pub use self::sosl::Sosl;
 

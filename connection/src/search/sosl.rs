@@ -5,8 +5,8 @@
 use crate::{
     connection::Connection,
     error::{InvalidRequest, Result},
-    query::{long::MAX_UNSPLIT_QUERY_BYTES, soql::literal::ToSoql},
-    request::{path::ResourcePath, send::ApiRequest},
+    query::soql::literal::ToSoql,
+    request::{long_query::MAX_UNSPLIT_QUERY_BYTES, path::ResourcePath, send::ApiRequest},
     search::{Record, bind::SoslBinds},
 };
 

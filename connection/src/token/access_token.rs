@@ -6,7 +6,7 @@ use reqwest::header::HeaderValue;
 use url::Url;
 
 use crate::{
-    oauth::{error::InvalidTokenResponse, scopes::Scopes},
+    oauth::{bearer::bearer, error::InvalidTokenResponse, scopes::Scopes},
     secret::Secret,
 };
 
@@ -72,12 +72,4 @@ impl fmt::Debug for AccessToken {
             .field("generation", &self.generation)
             .finish_non_exhaustive()
     }
-}
-
-/// Returns an `Authorization` header that logs and `Debug` do not show.
-pub(crate) fn bearer(token: &Secret) -> Result<HeaderValue, InvalidTokenResponse> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.expose()))
-        .map_err(|_| InvalidTokenResponse::NoToken)?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -123,7 +123,7 @@ impl fmt::Debug for PrivateKey {
 #[non_exhaustive]
 pub struct InvalidPrivateKey;
 
-crate::error::debug::debug_as_display!(InvalidPrivateKey);
+crate::debug::debug_as_display!(InvalidPrivateKey);
 
 impl PrivateKey {
     /// Reads a key in PEM, PKCS #8 or PKCS #1, as `openssl req -x509 -newkey rsa:2048 -nodes` writes it.

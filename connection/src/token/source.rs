@@ -127,7 +127,7 @@ pub enum TokenError {
     ApiHost(InvalidApiHost),
 }
 
-crate::error::debug::debug_as_display!(TokenError);
+crate::debug::debug_as_display!(TokenError);
 
 impl TokenError {
     /// Creates [`TokenError::Unavailable`].

@@ -92,7 +92,7 @@ pub enum InvalidRecordType {
     },
 }
 
-crate::error::debug::debug_as_display!(InvalidRecordType);
+crate::debug::debug_as_display!(InvalidRecordType);
 
 impl ObjectInfo {
     /// Returns the record type with this id.

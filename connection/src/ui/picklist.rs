@@ -51,7 +51,7 @@ pub struct PicklistOption {
 #[non_exhaustive]
 pub struct UnknownControllingValue;
 
-crate::error::debug::debug_as_display!(UnknownControllingValue);
+crate::debug::debug_as_display!(UnknownControllingValue);
 
 impl Picklists {
     /// Returns the picklist of a field, by its API name in any case.

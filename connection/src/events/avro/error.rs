@@ -77,7 +77,7 @@ impl fmt::Display for AvroError {
 
 impl std::error::Error for AvroError {}
 
-crate::error::debug::debug_as_display!(AvroError);
+crate::debug::debug_as_display!(AvroError);
 
 /// The kind of a value, without the value.
 fn kind(found: &Unexpected<'_>) -> &'static str {

@@ -79,7 +79,7 @@ pub enum NotPublished {
     InDoubt(#[source] Arc<Error>),
 }
 
-crate::error::debug::debug_as_display!(NotPublished);
+crate::debug::debug_as_display!(NotPublished);
 
 impl From<NotPublished> for Error {
     fn from(error: NotPublished) -> Self {

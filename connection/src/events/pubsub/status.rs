@@ -89,7 +89,7 @@ pub enum PubSubError {
     Protocol(&'static str),
 }
 
-crate::error::debug::debug_as_display!(PubSubError);
+crate::debug::debug_as_display!(PubSubError);
 
 impl PubSubError {
     pub(crate) fn is_transient(&self) -> bool {
@@ -216,7 +216,7 @@ impl fmt::Display for RejectedCall {
 
 impl StdError for RejectedCall {}
 
-crate::error::debug::debug_as_display!(RejectedCall);
+crate::debug::debug_as_display!(RejectedCall);
 
 /// What a subscription does after a failed call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -298,7 +298,7 @@ impl fmt::Display for ConnectionFailed {
 
 impl fmt::Debug for ConnectionFailed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        crate::error::debug::write_chain(self, f)
+        crate::debug::write_chain(self, f)
     }
 }
 

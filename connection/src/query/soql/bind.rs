@@ -46,7 +46,7 @@ pub enum BindError {
     NotSosl,
 }
 
-crate::error::debug::debug_as_display!(BindError);
+crate::debug::debug_as_display!(BindError);
 
 /// A value that cannot be written as a SOQL literal.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +74,7 @@ pub enum InvalidValue {
     EmptyTerm,
 }
 
-crate::error::debug::debug_as_display!(InvalidValue);
+crate::debug::debug_as_display!(InvalidValue);
 
 /// The values bound to a query.
 #[derive(Debug, Clone, Default)]

@@ -21,7 +21,7 @@ const MILLIS_PER_DAY: i64 = 86_400_000;
 #[non_exhaustive]
 pub struct InvalidDate;
 
-crate::error::debug::debug_as_display!(InvalidDate);
+crate::debug::debug_as_display!(InvalidDate);
 
 // What a query and a JSON body get is what `Display` writes.
 written_as_text! { SoqlDate SoqlDateTime }

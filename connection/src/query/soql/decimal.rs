@@ -7,7 +7,7 @@ use serde::{
     de::{self, MapAccess, Visitor},
 };
 
-use crate::{number, query::soql::literal::written_as_text};
+use crate::{json::error::EXPECTED_DECIMAL, number, query::soql::literal::written_as_text};
 
 /// Largest exponent of a number that is read. Above that of the largest `f64`, as which Salesforce calculates.
 const MAX_EXPONENT: i64 = 400;
@@ -15,8 +15,6 @@ const MAX_EXPONENT: i64 = 400;
 const MAX_CHARACTERS: usize = 1_000;
 /// The member as which `serde_json` hands over a number as it is written.
 const RAW: &str = "$serde_json::private::RawValue";
-/// What a visitor expects, in errors.
-pub(crate) const EXPECTED: &str = "a decimal number with all its digits";
 
 /// A text that is not a decimal number.
 #[derive(Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +22,7 @@ pub(crate) const EXPECTED: &str = "a decimal number with all its digits";
 #[non_exhaustive]
 pub struct InvalidDecimal;
 
-crate::error::debug::debug_as_display!(InvalidDecimal);
+crate::debug::debug_as_display!(InvalidDecimal);
 
 /// A number with all its digits, for currency and number fields: a `f64` has 15 of them for certain.
 ///
@@ -142,7 +140,7 @@ impl<'de> Deserialize<'de> for SoqlDecimal {
             type Value = SoqlDecimal;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(EXPECTED)
+                f.write_str(EXPECTED_DECIMAL)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<SoqlDecimal, A::Error> {

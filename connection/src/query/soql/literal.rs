@@ -5,8 +5,7 @@ use std::{borrow::Cow, fmt::Write};
 use crate::{
     id::{OrgId, SalesforceId, UserId},
     name::{FieldName, ObjectName},
-    query::soql::bind::InvalidValue,
-    search::term::SoslTerm,
+    query::soql::{bind::InvalidValue, term::SoslTerm},
 };
 
 /// A finished SOQL literal.

@@ -31,6 +31,7 @@ pub(crate) mod in_list;
 mod like;
 pub(crate) mod literal;
 pub(crate) mod scan;
+pub(crate) mod term;
 #[cfg(test)]
 mod tests;
 pub(crate) mod time;
@@ -44,7 +45,7 @@ pub use crate::{
         decimal::{InvalidDecimal, SoqlDecimal},
         like::Like,
         literal::{SoqlLiteral, ToSoql},
+        term::SoslTerm,
         time::{InvalidTime, SoqlTime},
     },
-    search::term::SoslTerm,
 };

@@ -10,7 +10,7 @@ use crate::query::soql::literal::written_as_text;
 #[non_exhaustive]
 pub struct InvalidTime;
 
-crate::error::debug::debug_as_display!(InvalidTime);
+crate::debug::debug_as_display!(InvalidTime);
 
 /// A time of day in milliseconds, for fields of type Time.
 ///

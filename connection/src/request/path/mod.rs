@@ -36,7 +36,7 @@ pub enum InvalidPath {
     Value,
 }
 
-crate::error::debug::debug_as_display!(InvalidPath);
+crate::debug::debug_as_display!(InvalidPath);
 
 /// A checked absolute path on the instance, with its query.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

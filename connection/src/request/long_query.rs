@@ -10,12 +10,11 @@ use reqwest::{Method, StatusCode};
 use serde_json::value::RawValue;
 
 use crate::{
-    composite::body::{CompositeBody, CompositeResponseBody, SubrequestBody, Subresponse},
     connection::Connection,
     error::{InvalidResponse, Result},
     http::response::Response,
-    query::QUERY_OPTIONS,
     request::{
+        composite_body::{CompositeBody, CompositeResponseBody, SubrequestBody, Subresponse},
         decode,
         path::ResourcePath,
         send::{ApiRequest, MAX_HEAD_BYTES},
@@ -23,6 +22,8 @@ use crate::{
     version::ApiVersion,
 };
 
+/// The header that sets a query's batch size. Source: REST API Developer Guide, "Query Options Header".
+pub(crate) const QUERY_OPTIONS: &str = "sforce-query-options";
 /// Maximum length of a URL's query, in bytes; above it a query is sent in a body.
 ///
 /// Half of the 16,384 bytes that Salesforce allows for URI and headers together. The other half is for the headers.

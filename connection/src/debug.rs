@@ -7,7 +7,7 @@ macro_rules! debug_as_display {
     ($($error:ty),+) => {$(
         impl std::fmt::Debug for $error {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                $crate::error::debug::write_chain(self, f)
+                $crate::debug::write_chain(self, f)
             }
         }
     )+};
