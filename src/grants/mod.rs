@@ -14,7 +14,6 @@ mod broken;
 mod browser_logout;
 mod callback;
 mod canvas;
-#[cfg(feature = "events")]
 mod end_retries;
 mod entry;
 mod error;
