@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use super::{
-    AccessRefusal, LoginFailure, PageKind, RequestFailure, api_errors, oauth_errors, oauth_messages,
+    AccessRefusal, LoginFailure, PageKind, RequestFailure, oauth_errors,
+    texts::{oauth, requests},
 };
 
 /// Who can change it, and where in Salesforce's Setup.
@@ -46,7 +47,7 @@ pub(super) fn of(kind: &PageKind) -> Option<Fix> {
         PageKind::LoginFailed(failure) => of_login(failure),
         PageKind::NotAllowed { refusal, .. } => of_refusal(refusal),
         PageKind::RequestFailed { failure, salesforce_code, .. } => {
-            api_errors::find(*salesforce_code).map(|known| known.fix).or_else(|| of_request(*failure))
+            requests::find(*salesforce_code).map(|known| known.fix).or_else(|| of_request(*failure))
         }
         _ => None,
     }
@@ -83,7 +84,7 @@ fn of_request(failure: RequestFailure) -> Option<Fix> {
     match failure {
         RequestFailure::ApiLimitReached | RequestFailure::QuotaReserved => in_setup(API_REQUESTS),
         RequestFailure::Forbidden => in_setup(PERMISSION_SETS),
-        RequestFailure::IpRestricted => in_setup(oauth_messages::PROFILE),
+        RequestFailure::IpRestricted => in_setup(oauth::PROFILE),
         RequestFailure::ApiAccessDenied => in_setup(API_ENABLED),
         RequestFailure::ApiOnlyUser => in_setup(API_ONLY),
         RequestFailure::WebScopeMissing => Some(Fix { who: Who::Developer, place: Some(SCOPES) }),

@@ -5,8 +5,9 @@ use std::{error::Error as StdError, time::Duration};
 use actix_web::http::StatusCode;
 
 use super::{
-    AccessRefusal, HostChoices, LoginFailure, OrgChoices, RequestFailure, api_errors,
+    AccessRefusal, HostChoices, LoginFailure, OrgChoices, RequestFailure,
     oauth_errors::{known_code, known_description},
+    texts::requests,
 };
 use crate::base::error_chain::ErrorChain;
 use salesforce_connection::{Error, OrgId, UserRef, error::ApiError, oauth::OAuthError};
@@ -119,7 +120,7 @@ impl PageKind {
         let retry_after = error.retry_after().filter(|_| failure.status() == StatusCode::SERVICE_UNAVAILABLE);
         let salesforce_message =
             (failure == RequestFailure::Refused).then(|| error.validation_message().map(cleaned)).flatten();
-        let salesforce_code = api_errors::of(failure, error);
+        let salesforce_code = requests::of(failure, error);
         Self::RequestFailed { failure, retry_after, salesforce_message, salesforce_code }
     }
 

@@ -43,25 +43,19 @@
 //! of a page: its member `error` is [`PageKind::code`], which a front end can translate; its member `message` is
 //! English.
 
-mod api_errors;
-mod canvas_messages;
 mod choices;
 mod explanation;
 mod fix;
 mod kind;
 mod language;
-mod messages;
 mod oauth_errors;
-mod oauth_messages;
-mod org_messages;
-mod owner_messages;
 mod page;
-mod refusal_messages;
 mod render;
 mod reply;
 mod request_failure;
 #[cfg(test)]
 mod salesforce_errors;
+mod texts;
 
 pub use self::{
     choices::{ChoiceLabels, HostChoice, HostChoices, OrgChoice, OrgChoices},
@@ -72,11 +66,11 @@ pub use self::{
     request_failure::RequestFailure,
 };
 pub(crate) use self::{
-    messages::json_message,
     oauth_errors::{known_code, known_description},
     page::LoginPages,
     render::default_policy,
     reply::Reply,
+    texts::json_message,
 };
 pub use super::{
     login::failure::{InvalidLink, LoginFailure},

@@ -5,7 +5,7 @@
 
 use actix_web::http::StatusCode;
 
-use super::oauth_messages::{self, Refusal};
+use super::texts::oauth::{self, Refusal};
 
 /// An error code of the authorization endpoint or the token endpoint.
 #[derive(Debug)]
@@ -22,60 +22,60 @@ const fn entry(code: &'static str, status: StatusCode, refusal: Refusal) -> OAut
 
 #[rustfmt::skip]
 static KNOWN: &[OAuthErrorCode] = &[
-    entry("access_denied", StatusCode::FORBIDDEN, oauth_messages::ACCESS_DENIED),
-    entry("oauth_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
-    entry("app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_BLOCKED),
-    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, oauth_messages::APP_UNCHECKED),
-    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
-    entry("invalid_app_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_APPROVED),
-    entry("no_access", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_ALLOWED),
-    entry("invalid_client", StatusCode::FORBIDDEN, oauth_messages::APP_NOT_INSTALLED),
-    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
-    entry("app_not_found", StatusCode::FORBIDDEN, oauth_messages::APP_UNKNOWN_IN_ORG),
-    entry("installation_error", StatusCode::FORBIDDEN, oauth_messages::INSTALLATION_FAILED),
-    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, oauth_messages::NO_REASON),
-    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
-    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, oauth_messages::POLICY_MISSING),
-    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, oauth_messages::FLOW_DISABLED),
-    entry("invalid_session_level", StatusCode::FORBIDDEN, oauth_messages::SESSION_LEVEL),
-    entry("inactive_user", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_USER),
-    entry("inactive_org", StatusCode::FORBIDDEN, oauth_messages::INACTIVE_ORG),
-    entry("invalid_grant", StatusCode::FORBIDDEN, oauth_messages::INVALID_GRANT),
-    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, oauth_messages::RATE_LIMIT),
-    entry("login_error", StatusCode::FORBIDDEN, oauth_messages::LOGIN_ERROR),
-    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, oauth_messages::LOGIN_NEEDED),
-    entry("invalid_scope", StatusCode::BAD_REQUEST, oauth_messages::INVALID_SCOPE),
-    entry("invalid_request", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
-    entry("invalid_client_id", StatusCode::BAD_REQUEST, oauth_messages::APP_UNKNOWN),
-    entry("unsupported_response_type", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
-    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, oauth_messages::FLOW_DISABLED_AT_HOST),
-    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISMATCH),
-    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, oauth_messages::REDIRECT_URI_MISSING),
-    entry("invalid_basic_auth_header", StatusCode::INTERNAL_SERVER_ERROR, oauth_messages::INVALID_CREDENTIALS),
-    entry("invalid_dpop_proof", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
-    entry("use_dpop_nonce", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
-    entry("bad_jti_claim", StatusCode::BAD_REQUEST, oauth_messages::INVALID_REQUEST),
-    entry("server_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
-    entry("unknown_error", StatusCode::BAD_GATEWAY, oauth_messages::SERVER_ERROR),
-    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
-    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, oauth_messages::SERVICE_UNAVAILABLE),
+    entry("access_denied", StatusCode::FORBIDDEN, oauth::ACCESS_DENIED),
+    entry("oauth_app_blocked", StatusCode::FORBIDDEN, oauth::APP_BLOCKED),
+    entry("app_blocked", StatusCode::FORBIDDEN, oauth::APP_BLOCKED),
+    entry("fail_close_app_blocked", StatusCode::FORBIDDEN, oauth::APP_UNCHECKED),
+    entry("oauth_app_access_denied", StatusCode::FORBIDDEN, oauth::APP_NOT_ALLOWED),
+    entry("invalid_app_access", StatusCode::FORBIDDEN, oauth::APP_NOT_APPROVED),
+    entry("no_access", StatusCode::FORBIDDEN, oauth::APP_NOT_ALLOWED),
+    entry("invalid_client", StatusCode::FORBIDDEN, oauth::APP_NOT_INSTALLED),
+    entry("oauth_ec_app_not_found", StatusCode::FORBIDDEN, oauth::APP_UNKNOWN_IN_ORG),
+    entry("app_not_found", StatusCode::FORBIDDEN, oauth::APP_UNKNOWN_IN_ORG),
+    entry("installation_error", StatusCode::FORBIDDEN, oauth::INSTALLATION_FAILED),
+    entry("oauth_approval_error_generic", StatusCode::FORBIDDEN, oauth::NO_REASON),
+    entry("oauth_policy_not_found", StatusCode::FORBIDDEN, oauth::POLICY_MISSING),
+    entry("ecapp_policy_not_found", StatusCode::FORBIDDEN, oauth::POLICY_MISSING),
+    entry("oauth_flow_disabled", StatusCode::FORBIDDEN, oauth::FLOW_DISABLED),
+    entry("invalid_session_level", StatusCode::FORBIDDEN, oauth::SESSION_LEVEL),
+    entry("inactive_user", StatusCode::FORBIDDEN, oauth::INACTIVE_USER),
+    entry("inactive_org", StatusCode::FORBIDDEN, oauth::INACTIVE_ORG),
+    entry("invalid_grant", StatusCode::FORBIDDEN, oauth::INVALID_GRANT),
+    entry("rate_limit_exceeded", StatusCode::TOO_MANY_REQUESTS, oauth::RATE_LIMIT),
+    entry("login_error", StatusCode::FORBIDDEN, oauth::LOGIN_ERROR),
+    entry("immediate_unsuccessful", StatusCode::FORBIDDEN, oauth::LOGIN_NEEDED),
+    entry("invalid_scope", StatusCode::BAD_REQUEST, oauth::INVALID_SCOPE),
+    entry("invalid_request", StatusCode::BAD_REQUEST, oauth::INVALID_REQUEST),
+    entry("invalid_client_id", StatusCode::BAD_REQUEST, oauth::APP_UNKNOWN),
+    entry("unsupported_response_type", StatusCode::BAD_REQUEST, oauth::INVALID_REQUEST),
+    entry("unsupported_grant_type", StatusCode::BAD_REQUEST, oauth::FLOW_DISABLED_AT_HOST),
+    entry("redirect_uri_mismatch", StatusCode::BAD_REQUEST, oauth::REDIRECT_URI_MISMATCH),
+    entry("redirect_uri_missing", StatusCode::BAD_REQUEST, oauth::REDIRECT_URI_MISSING),
+    entry("invalid_basic_auth_header", StatusCode::INTERNAL_SERVER_ERROR, oauth::INVALID_CREDENTIALS),
+    entry("invalid_dpop_proof", StatusCode::BAD_REQUEST, oauth::INVALID_REQUEST),
+    entry("use_dpop_nonce", StatusCode::BAD_REQUEST, oauth::INVALID_REQUEST),
+    entry("bad_jti_claim", StatusCode::BAD_REQUEST, oauth::INVALID_REQUEST),
+    entry("server_error", StatusCode::BAD_GATEWAY, oauth::SERVER_ERROR),
+    entry("unknown_error", StatusCode::BAD_GATEWAY, oauth::SERVER_ERROR),
+    entry("system_down", StatusCode::SERVICE_UNAVAILABLE, oauth::SERVICE_UNAVAILABLE),
+    entry("service_unavailable", StatusCode::SERVICE_UNAVAILABLE, oauth::SERVICE_UNAVAILABLE),
 ];
 
 static UNKNOWN: OAuthErrorCode =
-    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, refusal: oauth_messages::UNKNOWN };
+    OAuthErrorCode { code: None, status: StatusCode::BAD_REQUEST, refusal: oauth::UNKNOWN };
 
 /// The credentials of the app are wrong: the token endpoint says so.
-pub(super) const CREDENTIALS: Refusal = oauth_messages::INVALID_CREDENTIALS;
+pub(super) const CREDENTIALS: Refusal = oauth::INVALID_CREDENTIALS;
 
 /// What a code means beside one of Salesforce's descriptions: a code alone has several meanings.
 #[rustfmt::skip]
 static DESCRIBED: &[(&str, &str, OAuthErrorCode)] = &[
-    described("invalid_grant", "expired authorization code", StatusCode::FORBIDDEN, oauth_messages::EXPIRED_CODE),
-    described("invalid_grant", "invalid code verifier", StatusCode::FORBIDDEN, oauth_messages::CODE_CHALLENGE),
-    described("invalid_grant", "ip restricted", StatusCode::FORBIDDEN, oauth_messages::IP_RESTRICTED),
-    described("invalid_grant", "ip restricted or invalid login hours", StatusCode::FORBIDDEN, oauth_messages::IP_OR_HOURS),
-    described("invalid_request", "missing required code challenge", StatusCode::BAD_REQUEST, oauth_messages::CODE_CHALLENGE),
-    described("invalid_client", "invalid client credentials", StatusCode::FORBIDDEN, oauth_messages::INVALID_CREDENTIALS),
+    described("invalid_grant", "expired authorization code", StatusCode::FORBIDDEN, oauth::EXPIRED_CODE),
+    described("invalid_grant", "invalid code verifier", StatusCode::FORBIDDEN, oauth::CODE_CHALLENGE),
+    described("invalid_grant", "ip restricted", StatusCode::FORBIDDEN, oauth::IP_RESTRICTED),
+    described("invalid_grant", "ip restricted or invalid login hours", StatusCode::FORBIDDEN, oauth::IP_OR_HOURS),
+    described("invalid_request", "missing required code challenge", StatusCode::BAD_REQUEST, oauth::CODE_CHALLENGE),
+    described("invalid_client", "invalid client credentials", StatusCode::FORBIDDEN, oauth::INVALID_CREDENTIALS),
 ];
 
 const fn described(
@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn each_error_of_a_login_says_what_happened_who_can_change_it_and_where() {
-        use super::super::{PageKind, fix::Who, messages};
+        use super::super::{PageKind, fix::Who, texts};
         use crate::web::login::failure::LoginFailure;
 
         let errors = in_a_login();
@@ -165,7 +165,7 @@ mod tests {
             let fix = found.refusal.fix;
             // Only what the user or Salesforce itself can change has no place in Setup.
             assert_eq!(fix.place.is_none(), matches!(fix.who, Who::You | Who::Salesforce), "{sent}");
-            let texts = messages::texts(&PageKind::LoginFailed(failure));
+            let texts = texts::texts(&PageKind::LoginFailed(failure));
             assert!(texts.who.is_some() && texts.paragraphs.len() == 2, "{sent}: {texts:?}");
             assert_eq!(texts.place.is_some(), fix.place.is_some(), "{sent}");
         }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use actix_web::http::StatusCode;
 
-use super::{ChoiceLabels, HtmlPage, LoginFailure, PageKind, language, messages};
+use super::{ChoiceLabels, HtmlPage, LoginFailure, PageKind, language, texts};
 
 /// A page that is about to be sent to a browser.
 #[derive(Debug, Clone)]
@@ -72,7 +72,7 @@ impl LoginPage {
 
     /// The texts of this page in English, to be changed or replaced.
     pub fn texts(&self) -> PageTexts {
-        messages::texts(&self.kind)
+        texts::texts(&self.kind)
     }
 }
 

@@ -361,7 +361,7 @@ mod tests {
         );
         let not_allowed = |refusal| PageKind::NotAllowed { refusal, user, username: Some("ada".into()) };
         for kind in kinds.chain(refusals.map(not_allowed)) {
-            let texts = super::super::messages::texts(&kind);
+            let texts = super::super::texts::texts(&kind);
             let all = [&texts.title].into_iter().chain(&texts.paragraphs);
             assert!(!texts.paragraphs.is_empty() && all.into_iter().all(|text| !text.is_empty()), "{kind:?}");
             let message = super::super::json_message(&kind);

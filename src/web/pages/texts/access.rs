@@ -1,8 +1,8 @@
-//! What a user reads whom an access rule refuses. All other texts, the page's title too, are in `messages.rs`.
+//! What a user reads whom an access rule refuses. All other texts, the page's title too, are in `mod.rs`.
 
 use std::borrow::Cow;
 
-use super::AccessRefusal;
+use crate::web::pages::AccessRefusal;
 use salesforce_connection::OrgId;
 
 /// The paragraphs of the page: why, who is logged in, and what to do.

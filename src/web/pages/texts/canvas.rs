@@ -1,6 +1,6 @@
 //! What users read in a frame of Salesforce whose login failed or has ended.
 
-use super::messages::Message;
+use super::Message;
 
 const RELOAD: &str = "Reload the page of Salesforce around this frame.";
 

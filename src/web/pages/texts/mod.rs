@@ -1,19 +1,26 @@
 //! Texts that a user can see: titles, paragraphs and labels of pages, and the member `message` of JSON errors.
 //!
-//! What an access rule says is in `refusal_messages.rs`, what is said about several orgs in `org_messages.rs`, about
-//! connections of the app's own users in `owner_messages.rs`, in frames of Salesforce in `canvas_messages.rs`. What is said about a
-//! refused login is in `oauth_messages.rs`; `oauth_errors.rs` (logins) and `api_errors.rs` (requests) say which error code of
-//! Salesforce gets which page.
+//! What an access rule says is in `access.rs`, about several orgs in `orgs.rs`, about connections of the app's own users in
+//! `owners.rs`, in frames of Salesforce in `canvas.rs`. What a refused login says is in `oauth.rs`; `oauth_errors.rs`, beside
+//! this folder, has which error code gets which of them. What an error code of a request says is in `requests.rs`.
+
+mod access;
+mod canvas;
+pub(super) mod oauth;
+mod orgs;
+mod owners;
+pub(super) mod requests;
 
 use std::borrow::Cow;
 
-use super::{
-    ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure, api_errors,
-    canvas_messages,
-    fix::{self, Fix},
-    oauth_errors, org_messages, owner_messages, refusal_messages,
+use crate::web::{
+    login::failure::InvalidLink,
+    pages::{
+        ActionLabels, ChoiceLabels, LoginFailure, PageKind, PageTexts, RequestFailure,
+        fix::{self, Fix},
+        oauth_errors,
+    },
 };
-use crate::web::login::failure::InvalidLink;
 
 /// A title and the paragraphs below it.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +37,13 @@ pub(super) fn texts(kind: &PageKind) -> PageTexts {
         PageKind::LoginFailed(failure @ LoginFailure::Refused { reason }) => {
             (login_failed(failure).0, vec![reason.clone().into()])
         }
-        PageKind::ConfirmConnect { name } => (owner_messages::CONFIRM.0, owner_messages::confirm(name)),
+        PageKind::ConfirmConnect { name } => (owners::CONFIRM.0, owners::confirm(name)),
         PageKind::NotAllowed { refusal, username, .. } => {
-            ("Not allowed", refusal_messages::not_allowed(refusal, username.as_deref()))
+            ("Not allowed", access::not_allowed(refusal, username.as_deref()))
         }
         PageKind::FreshLoginRequired { sent_form, organization: Some(org), login_host, has_login_link } => {
             let host = login_host.as_deref();
-            (FRESH_LOGIN, refusal_messages::fresh_login_required_at(*org, host, *sent_form, *has_login_link))
+            (FRESH_LOGIN, access::fresh_login_required_at(*org, host, *sent_form, *has_login_link))
         }
         kind => {
             let Message(title, paragraphs) = message(kind);
@@ -69,7 +76,7 @@ pub(crate) fn json_message(kind: &PageKind) -> Cow<'_, str> {
     }
     match kind {
         PageKind::LoginRequired { .. } => "Log in with Salesforce first.".into(),
-        PageKind::NotAllowed { refusal, .. } => refusal_messages::refused(refusal),
+        PageKind::NotAllowed { refusal, .. } => access::refused(refusal),
         PageKind::LoginFailed(LoginFailure::Refused { reason }) => reason.into(),
         // The paragraphs after the first one are about the page.
         kind => message(kind).1.first().copied().unwrap_or_default().into(),
@@ -90,13 +97,13 @@ fn message(kind: &PageKind) -> Message {
             "Log out?",
             &["You will be logged out of this app in this browser. Salesforce itself stays open."],
         ),
-        PageKind::ChooseHost(choices) if choices.form.is_post() => org_messages::CHOOSE_HOST_OF_ANOTHER,
-        PageKind::ChooseHost(_) => org_messages::CHOOSE_HOST,
-        PageKind::ChooseOrg(_) => org_messages::CHOOSE_ORG,
-        PageKind::AddOrg => org_messages::ADD_ORG,
+        PageKind::ChooseHost(choices) if choices.form.is_post() => orgs::CHOOSE_HOST_OF_ANOTHER,
+        PageKind::ChooseHost(_) => orgs::CHOOSE_HOST,
+        PageKind::ChooseOrg(_) => orgs::CHOOSE_ORG,
+        PageKind::AddOrg => orgs::ADD_ORG,
         PageKind::CrossOriginOrgs => Message("Nothing was changed", &[CROSS_ORIGIN]),
-        PageKind::OrgLoginRequired(_) => org_messages::ORG_LOGIN_REQUIRED,
-        PageKind::ConfirmConnect { .. } => owner_messages::CONFIRM,
+        PageKind::OrgLoginRequired(_) => orgs::ORG_LOGIN_REQUIRED,
+        PageKind::ConfirmConnect { .. } => owners::CONFIRM,
         PageKind::OpenInWindow => Message(
             "Open this app in a window",
             &["You have to log in first, and Salesforce's login cannot be shown inside of another page."],
@@ -113,11 +120,11 @@ fn message(kind: &PageKind) -> Message {
         // Its texts name what is missing, see `texts`.
         PageKind::NotAllowed { .. } => Message("Not allowed", &[]),
         PageKind::FreshLoginRequired { sent_form, organization, .. } => {
-            Message(FRESH_LOGIN, refusal_messages::fresh_login_required(*sent_form, organization.is_some()))
+            Message(FRESH_LOGIN, access::fresh_login_required(*sent_form, organization.is_some()))
         }
         PageKind::RequestFailed { failure, salesforce_code, .. } => {
             let Message(title, paragraphs) = request_failed(*failure);
-            Message(title, api_errors::find(*salesforce_code).map_or(paragraphs, |known| known.paragraphs))
+            Message(title, requests::find(*salesforce_code).map_or(paragraphs, |known| known.paragraphs))
         }
     }
 }
@@ -138,9 +145,9 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 InvalidLink::Options => &["This link asks for a kind of login that does not exist."],
             },
         ),
-        LoginFailure::NotFramed => canvas_messages::NOT_FRAMED,
-        LoginFailure::InvalidSignedRequest => canvas_messages::INVALID_SIGNED_REQUEST,
-        LoginFailure::CanvasEnded => canvas_messages::ENDED,
+        LoginFailure::NotFramed => canvas::NOT_FRAMED,
+        LoginFailure::InvalidSignedRequest => canvas::INVALID_SIGNED_REQUEST,
+        LoginFailure::CanvasEnded => canvas::ENDED,
         LoginFailure::MalformedCallback => Message(
             "Salesforce's response could not be read",
             &["It is incomplete or was altered on the way. You were not logged in."],
@@ -226,10 +233,10 @@ fn login_failed(failure: &LoginFailure) -> Message {
                 None => &["This app could not save your login.", PERSISTS],
             },
         ),
-        LoginFailure::TooManyOrgs => org_messages::TOO_MANY,
+        LoginFailure::TooManyOrgs => orgs::TOO_MANY,
         LoginFailure::CrossOrigin => Message("Salesforce was not connected", &[CROSS_ORIGIN]),
-        LoginFailure::NoOwner => owner_messages::NO_OWNER,
-        LoginFailure::OtherOwner => owner_messages::OTHER_OWNER,
+        LoginFailure::NoOwner => owners::NO_OWNER,
+        LoginFailure::OtherOwner => owners::OTHER_OWNER,
         LoginFailure::LoginLoop => Message(
             "You were logged in, but it did not last",
             &[

@@ -4,20 +4,20 @@
 //! "Monitor Login History", "Restrict Login IP Ranges in the Enhanced Profile User Interface", "View and Edit Login Hours",
 //! "OAuth and OpenID Connect Settings".
 
-use super::fix::{Fix, Who};
+use crate::web::pages::fix::{Fix, Who};
 
 /// A title, the reason, and how to change it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Refusal {
-    pub(super) title: &'static str,
+pub(crate) struct Refusal {
+    pub(crate) title: &'static str,
     /// The reason, and what to do.
-    pub(super) paragraphs: &'static [&'static str; 2],
-    pub(super) fix: Fix,
+    pub(crate) paragraphs: &'static [&'static str; 2],
+    pub(crate) fix: Fix,
 }
 
 macro_rules! refusals {
     ($($name:ident: $title:literal, $reason:literal, $do:expr, $who:ident $(at $place:expr)?;)*) => {$(
-        pub(super) const $name: Refusal = Refusal {
+        pub(crate) const $name: Refusal = Refusal {
             title: $title,
             paragraphs: &[$reason, $do],
             fix: refusals!(@fix $who $($place)?),
@@ -35,7 +35,7 @@ const APP_SETTINGS: &str =
 const FLOWS: &str = "Identity > OAuth and OpenID Connect Settings";
 const USERS: &str = "Users > Users";
 const LOGIN_HISTORY: &str = "Identity > Login History";
-pub(super) const PROFILE: &str =
+pub(crate) const PROFILE: &str =
     "Users > Profiles, \"Login IP Ranges\" and \"Login Hours\"; Security > Network Access";
 
 const TELL: &str = "This is a mistake in how the app is set up.";

@@ -1,6 +1,6 @@
 //! What users read about the several orgs of a browser. All other texts are in `messages.rs`.
 
-use super::messages::Message;
+use super::Message;
 
 pub(super) const TOO_MANY: Message = Message(
     "You are logged in at too many organizations",

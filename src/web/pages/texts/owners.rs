@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::messages::Message;
+use super::Message;
 
 pub(super) const NO_OWNER: Message = Message(
     "Log in to this app first",

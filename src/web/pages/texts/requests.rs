@@ -4,7 +4,7 @@
 //! "StatusCode". The places are those of Salesforce Help: "Permission Sets", "Monitor Data and Storage Resources", "Set Up
 //! Record Locking", "View Apex Classes". Codes of a wrong program have the page of [`RequestFailure::ProgramMistake`].
 
-use super::{
+use crate::web::pages::{
     RequestFailure,
     fix::{self, Fix, Who},
 };
@@ -12,12 +12,12 @@ use salesforce_connection::Error;
 
 /// Error codes of the API with one meaning, which a page explains.
 #[derive(Debug)]
-pub(super) struct ApiErrorCode {
+pub(crate) struct ApiErrorCode {
     /// The codes in upper snake case.
     codes: &'static [&'static str],
     /// The reason, and what to do.
-    pub(super) paragraphs: &'static [&'static str],
-    pub(super) fix: Fix,
+    pub(crate) paragraphs: &'static [&'static str],
+    pub(crate) fix: Fix,
 }
 
 macro_rules! codes {
@@ -124,13 +124,13 @@ static KNOWN: &[ApiErrorCode] = codes! {
 };
 
 /// Returns what is known of a code.
-pub(super) fn find(code: Option<&str>) -> Option<&'static ApiErrorCode> {
+pub(crate) fn find(code: Option<&str>) -> Option<&'static ApiErrorCode> {
     let code = code?;
     KNOWN.iter().find(|known| known.codes.contains(&code))
 }
 
 /// Returns this crate's copy of the code that explains an error better than the reason of the page does.
-pub(super) fn of(failure: RequestFailure, error: &Error) -> Option<&'static str> {
+pub(crate) fn of(failure: RequestFailure, error: &Error) -> Option<&'static str> {
     use RequestFailure::{ApiAccessDenied, BadGateway, Forbidden, NotFound, Refused};
     if !matches!(failure, ApiAccessDenied | BadGateway | Forbidden | NotFound | Refused) {
         return None;
@@ -143,7 +143,8 @@ pub(super) fn of(failure: RequestFailure, error: &Error) -> Option<&'static str>
 mod tests {
     use std::collections::HashSet;
 
-    use super::{super::salesforce_errors, *};
+    use super::*;
+    use crate::web::pages::salesforce_errors;
     use salesforce_connection::test_errors::api_entry;
 
     /// The codes of Salesforce's REST API, with the status that each comes with: those that are in the body of a response.
