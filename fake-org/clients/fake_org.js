@@ -1,8 +1,12 @@
 // What the programs here share: the line that `fake-org` printed, and the paths that drive it.
 const org = JSON.parse(process.argv[2]);
 
-const drive = async (path) => {
-  const response = await fetch(`${org.login_url}/fake/${path}`, { method: 'POST' });
+const drive = async (path, body) => {
+  const response = await fetch(`${org.login_url}/fake/${path}`, {
+    method: 'POST',
+    headers: body && { 'content-type': 'application/json' },
+    body: body && JSON.stringify(body),
+  });
   if (!response.ok) throw new Error(`${path}: ${response.status}`);
 };
 const counters = async () => (await fetch(`${org.login_url}/fake/counters`)).json();

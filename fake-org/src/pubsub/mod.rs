@@ -1,7 +1,7 @@
 //! The Pub/Sub API: gRPC over HTTP/2, with the events of row writes and of declared platform events.
 //!
 //! Follows the Pub/Sub API documentation, `pubsub_api.proto` of forcedotcom/pub-sub-api, and what users of its clients
-//! captured. It has `GetTopic`, `GetSchema`, `Subscribe` and `Publish`; the streaming publish and managed subscriptions are
+//! captured. It has `GetTopic`, `GetSchema`, `Subscribe`, `Publish` and `PublishStream`; managed subscriptions are
 //! missing, and so is the end of a stream ten minutes after its token was revoked.
 
 mod avro;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use futures_util::future::ready;
+use futures_util::{Stream, StreamExt as _};
 use hyper::body::{Body as HttpBody, Frame, Incoming};
 use tonic::body::Body;
 use tonic::metadata::{MetadataMap, MetadataValue};
@@ -49,9 +50,21 @@ pub(crate) async fn respond(
             Grpc::new(ProstCodec::<SchemaInfo, SchemaRequest>::default()).unary(call, request).await
         }
         "Publish" => {
-            let call = service_fn(move |request: Request<PublishRequest>| ready(publish(&org, request)));
+            let call = service_fn(move |request: Request<PublishRequest>| {
+                let caller = caller(&org, request.metadata());
+                let response = caller.and_then(|_| publish(&org, request.into_inner()));
+                ready(response.map(Response::new))
+            });
             let codec = ProstCodec::<PublishResponse, PublishRequest>::default();
             Grpc::new(codec).max_decoding_message_size(MOST_BYTES).unary(call, request).await
+        }
+        "PublishStream" => {
+            let call = service_fn(move |request: Request<Streaming<PublishRequest>>| {
+                let caller = caller(&org, request.metadata());
+                ready(caller.map(|_| Response::new(publish_each(Arc::clone(&org), request.into_inner()))))
+            });
+            let codec = ProstCodec::<PublishResponse, PublishRequest>::default();
+            Grpc::new(codec).max_decoding_message_size(MOST_BYTES).streaming(call, request).await
         }
         "Subscribe" => {
             let on_reset = Arc::clone(&reset);
@@ -161,10 +174,9 @@ fn get_schema(org: &Org, request: &Request<SchemaRequest>) -> Result<Response<Sc
 }
 
 /// Publishes events without a look at their data, as Salesforce does.
-fn publish(org: &Org, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
+fn publish(org: &Org, request: PublishRequest) -> Result<PublishResponse, Status> {
     struck(org, "Publish")?;
-    caller(org, request.metadata())?;
-    let PublishRequest { topic_name, events, auth_refresh } = request.into_inner();
+    let PublishRequest { topic_name, events, auth_refresh } = request;
     if !auth_refresh.is_empty() {
         return Err(refusal(
             Code::InvalidArgument,
@@ -200,7 +212,16 @@ fn publish(org: &Org, request: Request<PublishRequest>) -> Result<Response<Publi
     });
     let results = results.collect();
     let schema_id = log.schema_id(&Topic::Platform(name)).unwrap_or_default();
-    Ok(Response::new(PublishResponse { results, schema_id, rpc_id: random::plain(20) }))
+    Ok(PublishResponse { results, schema_id, rpc_id: random::plain(20) })
+}
+
+/// Publishes the events of each request of a stream, which ends with the first that is refused. What Salesforce does with
+/// the requests after that is unverified.
+fn publish_each(
+    org: Arc<Org>,
+    requests: Streaming<PublishRequest>,
+) -> impl Stream<Item = Result<PublishResponse, Status>> + Send {
+    requests.map(move |request| publish(&org, request?))
 }
 
 /// A body that can be reset (RST_STREAM) in place of its trailers.

@@ -1,5 +1,7 @@
-//! `force` and `cirrus`, unpatched, against the fake org: `foreign-clients force|cirrus LINE`, where LINE is what `fake-org`
-//! prints. Each at its own default version of the API.
+//! `force`, `cirrus` and `salesforce_core`, unpatched, against the fake org: `foreign-clients CLIENT LINE`, where LINE is
+//! what `fake-org` prints. Each at its own default version of the API.
+
+mod pubsub;
 
 use std::{pin::pin, sync::Arc};
 
@@ -24,6 +26,7 @@ async fn main() -> Outcome {
     match &*client {
         "force" => force(&org).await?,
         "cirrus" => cirrus(&org).await?,
+        "salesforce_core" => pubsub::run(&org).await?,
         other => panic!("unknown client {other}"),
     }
     println!("{client}: all as at Salesforce");
