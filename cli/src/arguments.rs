@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     app_metadata::AppMetadata,
+    call_metadata::CallMetadata,
     doctor::Doctor,
     fake::Fake,
     shell::{Completions, Man},
@@ -24,6 +25,7 @@ pub(crate) enum Command {
     Fake(Fake),
     Types(Types),
     AppMetadata(AppMetadata),
+    CallMetadata(CallMetadata),
     Completions(Completions),
     Man(Man),
 }

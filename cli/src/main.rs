@@ -2,6 +2,7 @@
 
 mod app_metadata;
 mod arguments;
+mod call_metadata;
 mod doctor;
 mod failure;
 mod fake;
@@ -9,6 +10,7 @@ mod interrupt;
 mod nearest;
 mod output;
 mod progress;
+mod project;
 mod settings_file;
 mod shell;
 mod style;
@@ -28,6 +30,7 @@ async fn main() -> ExitCode {
         Command::Fake(fake) => fake::run(fake).await,
         Command::Types(types) => types::run(types).await,
         Command::AppMetadata(app_metadata) => app_metadata::run(app_metadata),
+        Command::CallMetadata(call_metadata) => call_metadata::run(call_metadata),
         Command::Completions(completions) => shell::completions(&completions),
         Command::Man(man) => shell::man(&man),
     };

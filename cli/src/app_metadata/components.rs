@@ -3,7 +3,7 @@
 //! Source of folders, suffixes and members: Metadata API Developer Guide, the page of each type. Members that follow from
 //! no setting are left out: the org has a default for them. docs/protocol/app-metadata.md has more.
 
-use std::{fmt::Write as _, path::PathBuf};
+use crate::project::{Component, Xml};
 
 /// What the files say about the app. It has no secret.
 #[derive(Debug)]
@@ -23,13 +23,6 @@ pub(super) struct App {
     pub(super) run_as: Option<String>,
     /// The permission sets whose users may use the app without asking.
     pub(super) permission_sets: Vec<String>,
-}
-
-/// A file below the folder of the project's metadata.
-#[derive(Debug)]
-pub(super) struct Component {
-    pub(super) path: PathBuf,
-    pub(super) text: String,
 }
 
 impl App {
@@ -102,44 +95,4 @@ impl App {
         xml.text("permittedUsersPolicyType", users);
         Some(xml.component("extlClntAppOauthPolicies", &format!("{}_oauthPlcy", self.name), "ecaOauthPlcy"))
     }
-}
-
-/// A component in XML, with its members in the order of the alphabet, as an org returns them.
-struct Xml {
-    kind: &'static str,
-    members: String,
-}
-
-impl Xml {
-    fn new(kind: &'static str) -> Self {
-        Self { kind, members: String::new() }
-    }
-
-    fn text(&mut self, member: &str, value: &str) {
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(self.members, "    <{member}>{}</{member}>", escaped(value));
-    }
-
-    fn flag(&mut self, member: &str, value: bool) {
-        self.text(member, if value { "true" } else { "false" });
-    }
-
-    fn component(self, folder: &str, name: &str, suffix: &str) -> Component {
-        let Self { kind, members } = self;
-        Component {
-            path: PathBuf::from(folder).join(format!("{name}.{suffix}-meta.xml")),
-            text: format!(
-                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
-                 <{kind} xmlns=\"http://soap.sforce.com/2006/04/metadata\">\n{members}</{kind}>\n"
-            ),
-        }
-    }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-        .replace('\'', "&apos;")
 }

@@ -5,17 +5,22 @@ mod scopes;
 
 use std::{
     io::Write as _,
-    path::{Component as Part, Path, PathBuf},
+    path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use actix_salesforce::{ApiVersion, Config, Secret};
+use actix_salesforce::{Config, Secret};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, ValueHint};
-use serde_json::{Value, json};
 
-use self::components::{App, Component};
-use crate::{failure::Failure, nearest::nearest, output, settings_file::SettingsFile};
+use self::components::App;
+use crate::{
+    failure::Failure,
+    nearest::nearest,
+    output,
+    project::{self, api_name},
+    settings_file::SettingsFile,
+};
 
 /// The variables that the app in Salesforce has to match.
 const SETTINGS: [&str; 7] = [
@@ -27,9 +32,6 @@ const SETTINGS: [&str; 7] = [
     "SALESFORCE_SCOPES",
     "SALESFORCE_SINGLE_LOGOUT",
 ];
-/// The file that makes a folder a project of the Salesforce CLI.
-const PROJECT: &str = "sfdx-project.json";
-
 /// Writes the files of an External Client App that matches the settings, ready to deploy with the Salesforce CLI
 ///
 /// Callback URLs, scopes and flows follow from the SALESFORCE_ variables, and from the file of `--config`: SALESFORCE_PUBLIC_URL, SALESFORCE_SCOPES,
@@ -93,28 +95,7 @@ pub(crate) fn run(arguments: AppMetadata) -> Result<ExitCode, Failure> {
             .help("give it with `--certificate FILE` (`openssl req -x509 -key key.pem -out cert.pem -days 365` makes one)"));
     }
     let app = app(&arguments, config, has_client_credentials)?;
-    let files = files(&arguments.out, &login_url, app.components())?;
-    if !arguments.force {
-        let existing: Vec<String> = files
-            .iter()
-            .filter(|(path, _)| path.exists())
-            .map(|(path, _)| path.display().to_string())
-            .collect();
-        if !existing.is_empty() {
-            return Err(Failure::new(format_args!("these files exist: {}", existing.join(", ")))
-                .help("overwrite them with `--force`, or give `--out` or `--name` another value. Nothing was written"));
-        }
-    }
-    for (path, text) in &files {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| {
-                Failure::of(format_args!("cannot create {}", folder.display()), &error)
-                    .help("give `--out` a folder that this user may write to, and that is no file")
-            })?;
-        }
-        output::replace(path, text)?;
-        output::note("Written", path.display());
-    }
+    project::write(&arguments.out, &login_url, app.components(), arguments.force)?;
     // Nothing is left to tell of an error of standard error.
     let _ = writeln!(
         anstream::stderr(),
@@ -189,55 +170,6 @@ fn certificate(path: &Path) -> Result<String, Failure> {
     Ok(text.trim().to_owned())
 }
 
-/// The files with their whole paths, and the project's file unless there is one.
-fn files(out: &Path, login_url: &str, components: Vec<Component>) -> Result<Vec<(PathBuf, String)>, Failure> {
-    let project = out.join(PROJECT);
-    let mut files = Vec::new();
-    let package = if project.exists() {
-        package_of(&project)?
-    } else {
-        let text = json!({
-            "packageDirectories": [{ "path": "force-app", "default": true }],
-            "namespace": "",
-            "sfdcLoginUrl": login_url,
-            "sourceApiVersion": ApiVersion::CURRENT.to_string(),
-        });
-        files.push((project, format!("{text:#}\n")));
-        "force-app".to_owned()
-    };
-    let folder = out.join(package).join("main").join("default");
-    files.extend(components.into_iter().map(|component| (folder.join(component.path), component.text)));
-    Ok(files)
-}
-
-/// The default package folder of a project. Source: Salesforce DX Developer Guide, "Project Configuration".
-fn package_of(project: &Path) -> Result<String, Failure> {
-    let read = || -> Result<Value, Box<dyn std::error::Error>> {
-        Ok(serde_json::from_str(&std::fs::read_to_string(project)?)?)
-    };
-    let value = read().map_err(|error| {
-        Failure::of(format_args!("cannot read {}", project.display()), error.as_ref())
-            .help("correct the file, or give `--out` another folder")
-    })?;
-    let packages = value.get("packageDirectories").and_then(Value::as_array);
-    let is_default = |package: &&Value| package.get("default") == Some(&Value::Bool(true));
-    let package = packages.and_then(|packages| packages.iter().find(is_default).or_else(|| packages.first()));
-    let path = package.and_then(|package| package.get("path")).and_then(Value::as_str);
-    let is_inside =
-        |path: &&str| Path::new(path).components().all(|part| matches!(part, Part::Normal(_) | Part::CurDir));
-    if let Some(path) = path.filter(|path| !is_inside(path)) {
-        return Err(Failure::new(format_args!(
-            "{} has a package folder outside of itself: {path}",
-            project.display()
-        ))
-        .help("correct `packageDirectories`, or give `--out` another folder"));
-    }
-    path.map(str::to_owned).ok_or_else(|| {
-        Failure::new(format_args!("{} names no package folder", project.display()))
-            .help("add `packageDirectories`, or give `--out` another folder")
-    })
-}
-
 fn next_steps(arguments: &AppMetadata, has_client_credentials: bool, has_separate_app: bool) -> String {
     let mut steps = format!(
         "Next, in {}:\n  sf project deploy start --target-org YOUR-ORG\nThen Setup, External Client App Manager, {}, \
@@ -257,19 +189,6 @@ fn next_steps(arguments: &AppMetadata, has_client_credentials: bool, has_separat
         );
     }
     steps
-}
-
-fn api_name(text: &str) -> Result<String, String> {
-    let is_valid = text.starts_with(|c: char| c.is_ascii_alphabetic())
-        && text.len() <= 80
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        && !text.ends_with('_')
-        && !text.contains("__");
-    if is_valid {
-        Ok(text.to_owned())
-    } else {
-        Err("an API name has letters, digits and single underscores, begins with a letter, and has at most 80 characters".into())
-    }
 }
 
 fn email(text: &str) -> Result<String, String> {

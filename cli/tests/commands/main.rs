@@ -11,6 +11,7 @@
 )]
 
 mod app_metadata;
+mod call_metadata;
 mod fake;
 mod key;
 mod next_step;

@@ -2,7 +2,8 @@
 
 use crate::program::{files, program, run};
 
-const COMMANDS: [&str; 6] = ["doctor", "fake", "types", "app-metadata", "completions", "man"];
+const COMMANDS: [&str; 7] =
+    ["doctor", "fake", "types", "app-metadata", "call-metadata", "completions", "man"];
 
 #[test]
 fn each_command_has_help_with_an_example() {
