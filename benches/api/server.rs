@@ -129,7 +129,8 @@ impl Responses {
             let token = if is_stale { "stale" } else { "fresh" };
             return json(json!({
                 "access_token": format!("00D000000000000!{token}"), "instance_url": self.origin, "token_type": "Bearer",
-                "id": format!("{}/id/00D000000000000EAA/005000000000000AAA", self.origin), "scope": "api refresh_token"
+                "id": format!("{}/id/00D000000000000EAA/005000000000000AAA", self.origin), "scope": "api refresh_token",
+                "refresh_token": "next"
             }));
         }
         if target == "/tokens" {

@@ -17,15 +17,22 @@ pub(crate) const NEXT: &str = "/services/data/v66.0/query/01gD0000002HU6KIAW";
 
 pub(crate) struct Server {
     pub(crate) origin: String,
-    pages: Arc<Vec<Vec<u8>>>,
+    pages: Arc<Pages>,
+}
+
+/// The responses, as they are and compressed.
+struct Pages {
+    plain: Vec<Vec<u8>>,
+    gzip: Option<Vec<Vec<u8>>>,
 }
 
 impl Server {
-    /// A thread for each connection; they end with the process.
+    /// A thread for each connection; they end with the process. As at Salesforce, only a client that accepts gzip gets it.
     pub(crate) fn start(gzip: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
-        let pages = Arc::new((0..PAGES).map(|number| response(&page(number), gzip)).collect::<Vec<_>>());
+        let pages = |gzip| (0..PAGES).map(|number| response(&page(number), gzip)).collect();
+        let pages = Arc::new(Pages { plain: pages(false), gzip: gzip.then(|| pages(true)) });
         let (all, own) = (Arc::clone(&pages), origin.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -38,7 +45,7 @@ impl Server {
 
     /// Of all pages, heads included.
     pub(crate) fn bytes(&self) -> usize {
-        self.pages.iter().map(Vec::len).sum()
+        self.pages.gzip.as_ref().unwrap_or(&self.pages.plain).iter().map(Vec::len).sum()
     }
 }
 
@@ -89,12 +96,12 @@ fn response(body: &Value, gzip: bool) -> Vec<u8> {
 }
 
 /// Serves one connection until it closes.
-fn serve(stream: &TcpStream, pages: &[Vec<u8>], origin: &str) {
+fn serve(stream: &TcpStream, pages: &Pages, origin: &str) {
     stream.set_nodelay(true).unwrap();
     let mut requests = BufReader::new(stream);
     let mut stream = stream;
     loop {
-        let (mut target, mut length) = (String::new(), 0);
+        let (mut target, mut length, mut accepts_gzip) = (String::new(), 0, false);
         loop {
             let mut line = String::new();
             if !requests.read_line(&mut line).is_ok_and(|read| read > 0) {
@@ -107,6 +114,8 @@ fn serve(stream: &TcpStream, pages: &[Vec<u8>], origin: &str) {
                 target = line.split(' ').nth(1).unwrap().to_owned();
             } else if let Some(value) = line.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
+            } else if let Some(value) = line.strip_prefix("accept-encoding:") {
+                accepts_gzip = value.contains("gzip");
             }
         }
         requests.read_exact(&mut vec![0; length]).unwrap();
@@ -114,6 +123,7 @@ fn serve(stream: &TcpStream, pages: &[Vec<u8>], origin: &str) {
             Some((path, number)) if path.ends_with(&NEXT.to_ascii_lowercase()) => number.parse().ok(),
             _ => target.contains("/query?q=").then_some(0),
         };
+        let pages = pages.gzip.as_ref().filter(|_| accepts_gzip).unwrap_or(&pages.plain);
         let sent = match number {
             Some(number) => stream.write_all(&pages[usize::min(number, PAGES - 1)]),
             None => stream.write_all(&response(&token(origin), false)),
