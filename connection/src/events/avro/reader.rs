@@ -21,6 +21,11 @@ pub(crate) struct Reader<'a> {
     values: usize,
 }
 
+/// The number whose sign is in the lowest bit (zigzag).
+fn signed(number: u64) -> i64 {
+    (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
+}
+
 fn error<T>(reason: Reason) -> Result<T, AvroError> {
     Err(AvroError::new(reason))
 }
@@ -71,7 +76,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a number with a variable length, the sign in its lowest bit.
+    #[inline]
     pub(super) fn long(&mut self) -> Result<i64, AvroError> {
+        // Branches of unions, and lengths of most texts.
+        if let Some((byte @ 0..=0x7f, rest)) = self.rest.split_first() {
+            self.rest = rest;
+            return Ok(signed(u64::from(*byte)));
+        }
+        self.long_of_several_bytes()
+    }
+
+    fn long_of_several_bytes(&mut self) -> Result<i64, AvroError> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
             let [byte] = self.array()?;
@@ -82,7 +97,7 @@ impl<'a> Reader<'a> {
             }
             number |= bits << shift;
             if byte & 0x80 == 0 {
-                return Ok((number >> 1).cast_signed() ^ -((number & 1).cast_signed()));
+                return Ok(signed(number));
             }
         }
         error(Reason::Number)

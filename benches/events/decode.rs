@@ -1,0 +1,79 @@
+//! Reading one event into a struct, beside `apache-avro` into its `Value`.
+
+use std::{hint::black_box, time::Instant};
+
+use actix_salesforce::events::RawEvent;
+use apache_avro::{
+    Schema, reader::datum::GenericDatumReader, types::Value as Avro, writer::datum::GenericDatumWriter,
+};
+use serde_json::json;
+
+use crate::order::{self, FIELDS, Order};
+
+const TIMES: u32 = 200_000;
+const ROUNDS: usize = 5;
+
+/// Prints how much longer `apache-avro` takes, in the round in the middle.
+pub(crate) fn compare(event: &RawEvent) {
+    let schema = schema();
+    let bytes = bytes(&schema);
+    // The same fields: the org's data has the time and the user of the event besides.
+    assert!(event.size().abs_diff(bytes.len()) < 64, "{} and {} bytes", event.size(), bytes.len());
+    let reader = GenericDatumReader::builder(&schema).build().unwrap();
+    let value = || reader.read_value(&mut bytes.as_slice()).unwrap();
+    let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
+        .map(|_| {
+            let ours = nanoseconds(|| event.decode::<Order>().unwrap());
+            let into_value = nanoseconds(value);
+            let into_struct = nanoseconds(|| apache_avro::from_value::<Order>(&value()).unwrap());
+            [ours, into_value, into_struct]
+        })
+        .collect();
+    rounds.sort_by(|a, b| f64::total_cmp(&(a[2] / a[0]), &(b[2] / b[0])));
+    let [ours, into_value, into_struct] = rounds[ROUNDS / 2];
+    println!("| one event of 30 fields, {} bytes | ns | its time / ours |", event.size());
+    println!("|---|---|---|");
+    println!("| this crate, into a struct | {ours:.0} | 1.0 |");
+    println!("| apache-avro, into its `Value` | {into_value:.0} | {:.1} |", into_value / ours);
+    println!(
+        "| apache-avro, by its `Value` into the struct | {into_struct:.0} | {:.1} |",
+        into_struct / ours
+    );
+}
+
+fn nanoseconds<T>(mut work: impl FnMut() -> T) -> f64 {
+    let started = Instant::now();
+    for _ in 0..TIMES {
+        black_box(work());
+    }
+    started.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES)
+}
+
+fn schema() -> Schema {
+    let field = |(name, kind): &(&str, &str)| {
+        let kind = match *kind {
+            "String" => "string",
+            "f64" => "double",
+            "bool" => "boolean",
+            _ => "long",
+        };
+        json!({ "name": name, "type": ["null", kind] })
+    };
+    let fields: Vec<_> = FIELDS.iter().map(field).collect();
+    Schema::parse(&json!({ "type": "record", "name": order::NAME, "fields": fields })).unwrap()
+}
+
+fn bytes(schema: &Schema) -> Vec<u8> {
+    let value = |kind: &str| match kind {
+        "String" => Avro::String("A text of the order 1".to_owned()),
+        "f64" => Avro::Double(1.25),
+        "bool" => Avro::Boolean(true),
+        _ => Avro::Long(order::now()),
+    };
+    let fields =
+        FIELDS.iter().map(|(name, kind)| ((*name).to_owned(), Avro::Union(1, Box::new(value(kind)))));
+    let mut bytes = Vec::new();
+    let writer = GenericDatumWriter::builder(schema).build().unwrap();
+    writer.write_value(&mut bytes, Avro::Record(fields.collect())).unwrap();
+    bytes
+}
