@@ -1,4 +1,5 @@
-//! What events cost: decoding one beside `apache-avro`, and a durable consumer, of a steady stream and of a full topic.
+//! What events cost: decoding one beside `apache-avro`; a durable consumer, of a steady stream and of a full topic; and how
+//! long they take to the pages of a thousand browsers.
 //!
 //! `cargo bench --bench events --all-features`. The consumer is in a process to itself, so that its processor time and its
 //! memory are its own; the fake org and what publishes share the other processor. `SECONDS=60` is the length of the stream.
@@ -12,6 +13,7 @@
     reason = "a separate program"
 )]
 
+mod browsers;
 mod consumer;
 mod decode;
 #[path = "../query/figures.rs"]
@@ -26,6 +28,9 @@ fn main() {
     if let Ok(org) = env::var("EVENTS_BENCH_ORG") {
         let events = env::var("EVENTS_BENCH_COUNT").unwrap().parse().unwrap();
         return consumer::run(&org, events);
+    }
+    if let Ok(app) = env::var("EVENTS_BENCH_APP") {
+        return browsers::serve(&app);
     }
     let seconds = env::var("SECONDS").ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(60);
     actix_web::rt::System::new().block_on(measure(seconds));
@@ -46,4 +51,5 @@ async fn measure(seconds: u32) {
     // All of it is there already: as much as the fake org retains, and less.
     let retained = events.min(90_000);
     consumer::start(&org, retained).print(&format!("a full topic of {retained}"));
+    browsers::report(&org, &sf).await;
 }
