@@ -15,7 +15,7 @@ use std::{
 use actix_salesforce::{
     Connection, Salesforce, SalesforceBuilder,
     consumer::Consumer,
-    events::{Delivery, RawEvent, StartFrom},
+    events::{Delivery, StartFrom},
     token::ServiceUser,
 };
 use salesforce_fake_org::FakeOrg;
@@ -83,12 +83,6 @@ pub(crate) async fn publish(sf: &Connection, events: u32, per_second: Option<u32
         let results = sf.publish(TOPIC).send(&batch).await.unwrap();
         assert!(results.iter().all(|result| result.outcome.is_ok()));
     }
-}
-
-/// Returns the first event of the topic.
-pub(crate) async fn first(sf: &Connection) -> RawEvent {
-    let mut events = sf.subscribe::<RawEvent>(TOPIC, StartFrom::Earliest);
-    events.try_next().await.unwrap().unwrap().event
 }
 
 /// A consumer in another process, which ends once it has handled so many events.

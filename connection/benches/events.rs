@@ -1,20 +1,59 @@
-//! Reading one event into a struct, beside `apache-avro` into its `Value`.
+//! Reading one event into a struct, beside `apache-avro`. `cargo bench -p salesforce-connection --bench events --features events`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    dead_code,
+    reason = "a separate program"
+)]
+
+#[path = "../../benches/events/order.rs"]
+mod order;
 
 use std::{hint::black_box, time::Instant};
 
-use actix_salesforce::events::RawEvent;
 use apache_avro::{
     Schema, reader::datum::GenericDatumReader, types::Value as Avro, writer::datum::GenericDatumWriter,
 };
+use salesforce_connection::{
+    Client, Connection,
+    events::{RawEvent, StartFrom},
+    http::AllowedHosts,
+    oauth::{LoginHost, OAuthApp, OAuthClient},
+    token::{ServiceTokenSource, ServiceUser},
+};
+use salesforce_fake_org::FakeOrg;
 use serde_json::json;
 
-use crate::order::{self, FIELDS, Order};
+use self::order::{FIELDS, Order, TOPIC};
 
 const TIMES: u32 = 200_000;
 const ROUNDS: usize = 5;
 
+#[tokio::main(flavor = "current_thread")]
+async fn main() {
+    let org = FakeOrg::builder().rows(0).execution_user("ada@example.com");
+    let org = org.platform_event(order::NAME, &order::specs()).start().await.unwrap();
+    let sf = connect(&org).await;
+    sf.publish(TOPIC).send(&[order::data(1)]).await.unwrap();
+    let mut events = sf.subscribe::<RawEvent>(TOPIC, StartFrom::Earliest);
+    compare(&events.try_next().await.unwrap().unwrap().event);
+}
+
+async fn connect(org: &FakeOrg) -> Connection {
+    let host: LoginHost = org.instance_url().parse().unwrap();
+    let client = Client::builder().allowed_hosts(AllowedHosts::new([host.as_url().clone()]));
+    let client = client.pubsub_endpoint(org.pubsub().endpoint().parse().unwrap()).build().unwrap();
+    let app = OAuthApp::new(org.client_id(), Some(org.client_secret().into()));
+    let user = ServiceUser::client_credentials(host);
+    let source = ServiceTokenSource::builder(OAuthClient::with_client(app, &client), user).build();
+    Connection::new(&client, source.connect().await.unwrap())
+}
+
 /// Prints how much longer `apache-avro` takes, in the round in the middle.
-pub(crate) fn compare(event: &RawEvent) {
+fn compare(event: &RawEvent) {
     let schema = schema();
     let bytes = bytes(&schema);
     // The same fields: the org's data has the time and the user of the event besides.
