@@ -91,12 +91,7 @@ async fn the_quota_of_the_org_is_not_that_of_an_api_host() {
 #[tokio::test]
 async fn a_host_that_rejects_every_token_costs_one_refresh_and_stops_none_of_the_instance() {
     let server = Server::start(|request| match request.target.as_str() {
-        TOKEN => {
-            let mut tokens =
-                token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap());
-            tokens["access_token"] = format!("new-{}", request.nth).into();
-            tokens.into()
-        }
+        TOKEN => next_token(request),
         target if target.starts_with("/api/") => Reply::Body(401, String::new()),
         _ if request.header("authorization") == Some("Bearer new-1") => json!({}).into(),
         _ => expired_token(),

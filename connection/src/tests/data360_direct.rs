@@ -106,12 +106,7 @@ async fn a_token_that_was_only_stored_again_is_refreshed_before_the_next_exchang
 #[tokio::test]
 async fn an_exchange_that_is_refused_each_time_costs_one_refresh() {
     let server = Server::start(|request| match request.target.as_str() {
-        TOKEN => {
-            let mut tokens =
-                token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap());
-            tokens["access_token"] = format!("new-{}", request.nth).into();
-            tokens.into()
-        }
+        TOKEN => next_token(request),
         "/services/a360/token" => Reply::Body(403, json!({ "error": "access_denied" }).to_string()),
         _ => Reply::Body(401, String::new()),
     })

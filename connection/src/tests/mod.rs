@@ -180,6 +180,13 @@ fn token_response(instance: &Url) -> Value {
     })
 }
 
+/// Returns a response with another token for each request.
+fn next_token(request: &ReceivedRequest) -> Reply {
+    let mut tokens = token_response(&format!("http://{}", request.header("host").unwrap()).parse().unwrap());
+    tokens["access_token"] = format!("new-{}", request.nth).into();
+    tokens.into()
+}
+
 async fn serve(
     mut socket: TcpStream,
     script: Arc<impl Fn(&ReceivedRequest) -> Reply>,

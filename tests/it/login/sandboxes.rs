@@ -6,9 +6,9 @@ use std::sync::{
 };
 
 use super::admission::{BEN, KEY, app_of, asserts_undone, log_in};
-use crate::support::{ADA, Client};
+use crate::support::{ADA, Client, Server};
 use actix_salesforce::{
-    Error, InvalidFacts, LoginDecision, SalesforceBuilder, UserRef,
+    Error, InvalidFacts, LoginDecision, Salesforce, SalesforceBuilder, UserRef,
     store::{GrantFilter, MemoryStore},
 };
 use salesforce_fake_org::{FakeOrg, Fault};
@@ -94,25 +94,53 @@ async fn existing_logins_of_a_sandbox_end_where_sandboxes_are_left_out() {
     assert_eq!(browser.fetch(&format!("{}/user", before.url)).await.status, 200, "nothing was deleted");
 }
 
+/// Two users of an org, who logged in before the app left sandboxes out.
+struct FromBefore {
+    org: FakeOrg,
+    store: Arc<MemoryStore>,
+    ada: Client,
+    ben: Client,
+}
+
+impl FromBefore {
+    async fn start() -> Self {
+        let (org, store) = (FakeOrg::start().await.unwrap(), Arc::new(MemoryStore::default()));
+        let scene = Self { org, store, ada: Client::new(), ben: Client::new() };
+        let (before, _) = app_of(&scene.org, |builder| scene.shared(builder)).await;
+        for (browser, name) in [(&scene.ada, ADA), (&scene.ben, BEN)] {
+            assert_eq!(log_in(&before, &scene.org, browser, name).await.status, 200);
+        }
+        scene
+    }
+
+    fn shared(&self, builder: SalesforceBuilder) -> SalesforceBuilder {
+        builder.keys(KEY).cookie_name("app").store(self.store.clone())
+    }
+
+    /// Another process of the app, which leaves sandboxes out.
+    async fn without_sandboxes(&self) -> (Server, Salesforce) {
+        app_of(&self.org, |builder| self.shared(builder).allow_sandboxes(false)).await
+    }
+
+    fn user(&self, name: &str) -> UserRef {
+        let user = self.org.user(name);
+        UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap())
+    }
+}
+
 /// Undecided is refused, for logins and jobs from before the setting as for new logins, and until the org says what it is.
 #[actix_web::test]
 async fn existing_logins_of_an_org_that_does_not_say_what_it_is_do_not_count() {
-    let org = FakeOrg::start().await.unwrap();
-    let store = Arc::new(MemoryStore::default());
-    let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
-    let (before, _) = app_of(&org, shared).await;
-    let (ada, ben) = (Client::new(), Client::new());
-    assert_eq!(log_in(&before, &org, &ada, ADA).await.status, 200);
-    assert_eq!(log_in(&before, &org, &ben, BEN).await.status, 200);
-    let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
-    let user = org.user(ADA);
-    let user = UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
+    let scene = FromBefore::start().await;
+    let (after, salesforce) = scene.without_sandboxes().await;
+    let user = scene.user(ADA);
+    let FromBefore { org, ada, ben, .. } = &scene;
     let status = async |browser: &Client| browser.fetch(&format!("{}/user", after.url)).await.status;
     let questions = || org.requests().iter().filter(|request| request.path.contains("/query")).count();
 
     // The org is down: nothing is decided, and no login ends.
     let outage = org.faults().query(Fault::Status(503));
-    assert_eq!((status(&ada).await, status(&ben).await), (503, 503));
+    assert_eq!((status(ada).await, status(ben).await), (503, 503));
     let sent = questions();
     let job = salesforce.user_connection(user).await;
     assert!(matches!(job, Err(Error::Unavailable { .. })), "no outage of the store: {job:?}");
@@ -124,21 +152,21 @@ async fn existing_logins_of_an_org_that_does_not_say_what_it_is_do_not_count() {
     let silence =
         Fault::RawBody { status: 400, content_type: "application/json".into(), body: refusal.into() };
     let silence = org.faults().query(silence);
-    let (again, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+    let (again, salesforce) = scene.without_sandboxes().await;
     let status = async |browser: &Client| browser.fetch(&format!("{}/user", again.url)).await.status;
     org.clear_requests();
     for _ in 0..3 {
-        assert_eq!(status(&ada).await, 401);
+        assert_eq!(status(ada).await, 401);
         let job = salesforce.user_connection(user).await;
         assert!(matches!(job, Err(Error::OrgNotAllowed)), "{job:?}");
     }
     assert_eq!(questions(), 1, "one user's token asks once a minute");
-    assert_eq!(log_in(&again, &org, &Client::new(), "new@example.com").await.status, 403);
+    assert_eq!(log_in(&again, org, &Client::new(), "new@example.com").await.status, 403);
     silence.remove();
 
     // One user who can read it decides for all.
-    assert_eq!(status(&ada).await, 401, "not asked again yet");
-    assert_eq!((status(&ben).await, status(&ada).await), (200, 200));
+    assert_eq!(status(ada).await, 401, "not asked again yet");
+    assert_eq!((status(ben).await, status(ada).await), (200, 200));
     assert!(salesforce.user_connection(user).await.is_ok());
 }
 
@@ -148,19 +176,13 @@ async fn a_grant_that_ends_while_its_org_is_asked_needs_reconnecting() {
     for (code, description, status) in
         [("invalid_grant", "expired access/refresh token", 401), ("inactive_user", "user is inactive", 403)]
     {
-        let org = FakeOrg::start().await.unwrap();
-        let store = Arc::new(MemoryStore::default());
-        let shared = |builder: SalesforceBuilder| builder.keys(KEY).cookie_name("app").store(store.clone());
-        let (before, _) = app_of(&org, shared).await;
-        let (ada, ben) = (Client::new(), Client::new());
-        assert_eq!(log_in(&before, &org, &ada, ADA).await.status, 200);
-        assert_eq!(log_in(&before, &org, &ben, BEN).await.status, 200);
-        let (after, salesforce) = app_of(&org, |builder| shared(builder).allow_sandboxes(false)).await;
+        let scene = FromBefore::start().await;
+        let (after, salesforce) = scene.without_sandboxes().await;
+        let user = scene.user(BEN);
+        let FromBefore { org, ada, .. } = &scene;
         org.expire_access_tokens();
         let (error, description) = (code.to_owned(), description.to_owned());
         let ends = org.faults().refresh(Fault::OauthError { error, description, status: 400 });
-        let user = org.user(BEN);
-        let user = UserRef::new(user.organization_id().parse().unwrap(), user.id().parse().unwrap());
         let job = salesforce.user_connection(user).await;
         let Err(Error::NeedsReconnecting(broken)) = &job else { panic!("{code}: {job:?}") };
         assert_eq!(broken.code.as_deref(), Some(code), "{broken:?}");
@@ -172,7 +194,7 @@ async fn a_grant_that_ends_while_its_org_is_asked_needs_reconnecting() {
         assert_eq!(ada.fetch(&format!("{}/user", after.url)).await.status, 401, "its record is gone");
         // A new login counts at once.
         ends.remove();
-        assert_eq!(log_in(&after, &org, &ada, ADA).await.status, 200);
+        assert_eq!(log_in(&after, org, ada, ADA).await.status, 200);
     }
 }
 
