@@ -126,12 +126,25 @@ impl GrantManager {
             return Ok(unusable);
         }
         if handle.current().is_ok() {
-            match self.is_let_in(&handle).await {
-                StoredAdmission::Allowed => return Ok(FoundLogin::Valid(handle)),
+            match self.is_let_in_now(&handle) {
+                Some(true) => return Ok(FoundLogin::Valid(handle)),
+                Some(false) => return Ok(unusable),
+                None => {}
+            }
+            let found = match self.is_let_in(&handle).await {
+                StoredAdmission::Allowed => Some(FoundLogin::Valid(handle)),
+                StoredAdmission::Undecided(cause) => Some(FoundLogin::Undecided(user, cause)),
                 StoredAdmission::Refused => return Ok(unusable),
-                StoredAdmission::Undecided(cause) => return Ok(FoundLogin::Undecided(user, cause)),
                 StoredAdmission::Ended(Some(reason)) => return Ok(FoundLogin::Refused(reason)),
-                StoredAdmission::Ended(None) => {}
+                StoredAdmission::Ended(None) => None,
+            };
+            // Asking the org took its time, in which the login may have ended.
+            if self.pending_logouts.has(&key) {
+                return Ok(unusable);
+            }
+            if let Some(found) = found {
+                let is_over = matches!(self.config.store.load_login(key).await, Ok(None));
+                return Ok(if is_over { FoundLogin::Over } else { found });
             }
         }
         // Salesforce has just ended the grant. Whether that is stored, the store knows.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
 use url::Url;
 
 use super::{
@@ -24,6 +24,8 @@ use salesforce_connection::{
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
 /// How long after a user's token could not read it the question is sent with this token again.
 const NOT_SAID_PAUSE: Duration = Duration::from_secs(60);
+/// How long after one question without a response in time another user's means that the org is down.
+const TIMED_OUT_TOGETHER: Duration = Duration::from_secs(15);
 
 const NOT_SAID: &str = "an org did not say whether it is a sandbox";
 const QUESTION: &str = "asking whether the organization is a sandbox";
@@ -34,7 +36,7 @@ pub(super) struct Sandboxes {
     are_refused: bool,
     /// What the orgs said, as far as this process has asked.
     known: Mutex<EvictingMap<OrgId, bool>>,
-    /// The orgs of stored grants that have not said it yet. One request at a time asks one of them.
+    /// The orgs of stored grants that have not said it yet. One question at a time is sent to one of them.
     questions: Mutex<EvictingMap<OrgId, Arc<AsyncMutex<Question>>>>,
 }
 
@@ -42,6 +44,8 @@ pub(super) struct Sandboxes {
 #[derive(Default)]
 pub(super) struct Question {
     outage_until: Option<Instant>,
+    /// The latest question without a response in time.
+    timed_out: Option<(UserId, Instant)>,
     /// How the questions with the tokens of these users ended.
     users: EvictingMap<UserId, Pause>,
 }
@@ -60,6 +64,12 @@ pub(super) enum StoredAdmission {
     Undecided(Undecided),
     /// Salesforce has just ended the grant itself, for this reason if it gave one.
     Ended(Option<Arc<OAuthError>>),
+}
+
+impl StoredAdmission {
+    fn of(is_let_in: bool) -> Self {
+        if is_let_in { Self::Allowed } else { Self::Refused }
+    }
 }
 
 /// Whether the org of a stored grant may come in cannot be found out for now. The login stays.
@@ -125,66 +135,104 @@ enum NoResponse {
     GrantEnded(Option<Arc<OAuthError>>),
 }
 
+impl Question {
+    /// Returns what an earlier question says about this user's grant, if it is not to be sent again now.
+    fn earlier(&self, user: UserId, now: Instant) -> Option<StoredAdmission> {
+        let failed_before = StoredAdmission::Undecided(NotDecided::FailedBefore(QUESTION).into());
+        if self.outage_until.is_some_and(|until| now < until) {
+            return Some(failed_before);
+        }
+        let pause = self.users.get(&user).filter(|pause| now < pause.until)?;
+        Some(if pause.is_not_said { StoredAdmission::Refused } else { failed_before })
+    }
+
+    /// Notes how a question failed.
+    fn failed(&mut self, user: UserId, error: &NotDecided, now: Instant) {
+        // One may have waited for the refresh of its user's token. Two of different users are an outage of the org.
+        let is_of_user = match error {
+            NotDecided::TimedOut(_) => {
+                let others =
+                    self.timed_out.filter(|(other, at)| *other != user && now < *at + TIMED_OUT_TOGETHER);
+                self.timed_out = Some((user, now));
+                others.is_none()
+            }
+            error => error.is_of_user(),
+        };
+        match is_of_user {
+            true => self.pause(user, OUTAGE_PAUSE, false, now),
+            false => self.outage_until = Some(now + OUTAGE_PAUSE),
+        }
+    }
+
+    fn pause(&mut self, user: UserId, pause: Duration, is_not_said: bool, now: Instant) {
+        self.users.insert(user, Pause { until: now + pause, is_not_said }, |pause| now < pause.until);
+    }
+}
+
 impl GrantManager {
+    /// Returns whether a stored grant counts where sandboxes may not come in, if that is known without a question.
+    pub(super) fn is_let_in_now(&self, grant: &GrantHandle) -> Option<bool> {
+        let sandboxes = &self.config.admission.sandboxes;
+        if !sandboxes.are_refused {
+            return Some(true);
+        }
+        sandboxes.is_sandbox(grant.key().user().organization_id).map(|is_sandbox| !is_sandbox)
+    }
+
     /// Returns whether a stored grant counts where sandboxes may not come in. An org that has not said yet what it is, is
-    /// asked with this grant, by one request of the process at a time, until it has said it.
+    /// asked with this grant, by one question of the process at a time, until it has said it.
     ///
     /// An org that does not say it to the user is refused for a minute, unless the token of another user could read it.
     pub(super) async fn is_let_in(self: &Arc<Self>, grant: &GrantHandle) -> StoredAdmission {
-        use StoredAdmission::{Allowed, Ended, Refused, Undecided};
-
-        let of = |is_sandbox| if is_sandbox { Refused } else { Allowed };
-        let failed_before = || Undecided(NotDecided::FailedBefore(QUESTION).into());
-        let sandboxes = &self.config.admission.sandboxes;
-        if !sandboxes.are_refused {
-            return Allowed;
+        if let Some(is_let_in) = self.is_let_in_now(grant) {
+            return StoredAdmission::of(is_let_in);
         }
         let user = grant.key().user();
-        let org = user.organization_id;
-        if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
-            return of(is_sandbox);
-        }
-        let question = sandboxes.question(org);
-        let Ok(mut question) = tokio::time::timeout(TIMEOUT, question.lock()).await else {
-            return Undecided(NotDecided::TimedOut(QUESTION).into());
+        let question = self.config.admission.sandboxes.question(user.organization_id);
+        let timed_out = || StoredAdmission::Undecided(NotDecided::TimedOut(QUESTION).into());
+        let Ok(question) = tokio::time::timeout(TIMEOUT, question.lock_owned()).await else {
+            return timed_out();
         };
         // Another request has asked meanwhile.
-        if let Some(is_sandbox) = sandboxes.is_sandbox(org) {
-            return of(is_sandbox);
+        if let Some(is_let_in) = self.is_let_in_now(grant) {
+            return StoredAdmission::of(is_let_in);
         }
-        let now = self.config.clock.instant();
-        if question.outage_until.is_some_and(|until| now < until) {
-            return failed_before();
+        if let Some(earlier) = question.earlier(user.user_id, self.config.clock.instant()) {
+            return earlier;
         }
-        match question.users.get(&user.user_id).filter(|pause| now < pause.until) {
-            Some(pause) if pause.is_not_said => return Refused,
-            Some(_) => return failed_before(),
-            None => {}
-        }
-        let connection = Connection::new(&self.config.client, Arc::new(grant.clone())).with_timeout(TIMEOUT);
+        // No request owns the question: one that goes away would leave it to the next request to find the org down.
+        let (sender, receiver) = oneshot::channel();
+        let (manager, grant) = (Arc::clone(self), grant.clone());
+        self.config.background.spawn(async move {
+            let _ = sender.send(manager.send_question(grant, question).await);
+        });
+        receiver.await.unwrap_or_else(|_| timed_out())
+    }
+
+    /// Sends the question, and notes how it ended.
+    async fn send_question(
+        self: Arc<Self>,
+        grant: GrantHandle,
+        mut question: OwnedMutexGuard<Question>,
+    ) -> StoredAdmission {
+        let user = grant.key().user();
+        let connection = Connection::new(&self.config.client, Arc::new(grant)).with_timeout(TIMEOUT);
         let response = fetch_is_sandbox(&connection).await;
         let now = self.config.clock.instant();
-        let mut pause_user = |pause: Duration, is_not_said| {
-            let pause = Pause { until: now + pause, is_not_said };
-            question.users.insert(user.user_id, pause, |pause| now < pause.until);
-        };
         match response {
             Ok(Some(is_sandbox)) => {
-                sandboxes.remember(org, is_sandbox);
-                of(is_sandbox)
+                self.config.admission.sandboxes.remember(user.organization_id, is_sandbox);
+                StoredAdmission::of(!is_sandbox)
             }
             Ok(None) => {
-                pause_user(NOT_SAID_PAUSE, true);
-                Refused
+                question.pause(user.user_id, NOT_SAID_PAUSE, true, now);
+                StoredAdmission::Refused
             }
-            Err(NoResponse::GrantEnded(reason)) => Ended(reason),
+            Err(NoResponse::GrantEnded(reason)) => StoredAdmission::Ended(reason),
             Err(NoResponse::NotDecided(error)) => {
-                tracing::warn!(%error, %org, "{NOT_SAID}");
-                match error.is_of_user() {
-                    true => pause_user(OUTAGE_PAUSE, false),
-                    false => question.outage_until = Some(now + OUTAGE_PAUSE),
-                }
-                Undecided(error.into())
+                tracing::warn!(%error, org = %user.organization_id, "{NOT_SAID}");
+                question.failed(user.user_id, &error, now);
+                StoredAdmission::Undecided(error.into())
             }
         }
     }

@@ -1,8 +1,11 @@
 //! Sandboxes and scratch orgs, where `SALESFORCE_ALLOW_SANDBOXES` is `false`.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use super::admission::{BEN, KEY, app_of, asserts_undone, log_in};
@@ -218,4 +221,19 @@ async fn a_question_that_fails_for_one_user_is_no_outage_of_the_org() {
     assert_eq!((status(&ada).await, status(&ada).await), (503, 503));
     assert_eq!(questions(), 1, "with a token that fails the question is not sent by each request");
     assert_eq!((status(&ben).await, status(&ada).await, questions()), (200, 200, 2));
+}
+
+/// A refresh that waits, for example for the lease of a process that died, is no outage of the org.
+#[actix_web::test]
+async fn a_user_whose_token_is_being_refreshed_closes_the_org_to_no_other() {
+    let scene = FromBefore::start().await;
+    let FromBefore { org, ada, ben, .. } = &scene;
+    let (after, _) = scene.without_sandboxes().await;
+    org.expire_access_tokens();
+    let (before, _) = app_of(org, |builder| scene.shared(builder)).await;
+    assert_eq!(log_in(&before, org, ben, BEN).await.status, 200, "Ben's token is a new one");
+    org.faults().refresh(Fault::Delay(Duration::from_secs(8)));
+    let status = async |browser: &Client| browser.fetch(&format!("{}/user", after.url)).await.status;
+    assert_eq!(status(ada).await, 503);
+    assert_eq!(status(ben).await, 200);
 }
