@@ -25,7 +25,8 @@ pub struct ConsumerHealth {
     /// if that is longer, for how long the handler has failed or no stream has been open. 0 if no event is left. `None` unless
     /// this process runs the consumer, and for platform events, whose time of commit is unknown, while all is well.
     pub lag_seconds: Option<u64>,
-    /// Since when the handler has failed for the event that is next.
+    /// Since when the handler has failed for the event that is next, or a function of the app that has to work before events
+    /// are read.
     #[serde(serialize_with = "unix_seconds_or_none")]
     pub blocked_since: Option<SystemTime>,
     /// Events that this process handled.

@@ -16,7 +16,7 @@ use salesforce_connection::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Consumer, ConsumerProblem,
+    Consumer,
     handler::{HandlerError, Panicked},
     policy::{LostPosition, OnFailure, Resync, UndecodableEvent},
     progress::Progress,
@@ -216,11 +216,14 @@ impl Reader {
         let mut events = self.subscribe(StartFrom::Latest);
         let mut openings = events.openings();
         // A stream is opened while an event is waited for.
-        let first = tokio::select! {
-            biased;
-            () = self.stopping.cancelled() => return Err(Ended::Stopped),
-            item = events.try_next() => Some(item),
-            Ok(()) = openings.changed() => None,
+        let first = loop {
+            tokio::select! {
+                biased;
+                () = self.stopping.cancelled() => return Err(Ended::Stopped),
+                item = events.try_next() => break Some(item),
+                Ok(()) = openings.changed() => break None,
+                () = tokio::time::sleep(self.consumer.timing.write_interval) => self.status.cut_off(),
+            }
         };
         let first = match first {
             Some(Err(error)) if !matches!(error, Error::Events(PubSubError::Undecodable { .. })) => {
@@ -228,6 +231,8 @@ impl Reader {
             }
             first => first,
         };
+        // That the stream stays open is seen when it is read.
+        self.status.running();
         let known_gaps = openings.borrow().at_latest;
         let read_again = || resync.call(self.connection.clone());
         self.until_it_works("reading the records again failed", read_again).await?;
@@ -250,13 +255,16 @@ impl Reader {
                 }
             };
             match called {
-                Ok(value) => return Ok(value),
+                Ok(value) => {
+                    self.status.works();
+                    return Ok(value);
+                }
                 Err(error) => {
                     let error = ErrorChain(&*error);
                     tracing::error!(consumer = self.consumer.name, %error, "{what}; it is called again");
                 }
             }
-            self.status.troubled(ConsumerProblem::Handler);
+            self.status.blocked();
             self.pause(failures).await?;
             failures += 1;
         }

@@ -54,6 +54,13 @@ impl Known {
         (self.blocked_since, self.cut_off_since) = (None, None);
     }
 
+    /// What blocked the consumer works again.
+    fn works(&mut self) {
+        if self.blocked_since.take().is_some() {
+            self.problem = None;
+        }
+    }
+
     /// A stream is open, which proves nothing about the store.
     fn stream_works(&mut self) {
         self.state = Some(ConsumerState::Running);
@@ -115,6 +122,12 @@ impl Status {
         self.publish();
     }
 
+    /// This process runs the consumer.
+    pub(super) fn running(&self) {
+        lock(&self.known).state = Some(ConsumerState::Running);
+        self.publish();
+    }
+
     /// An event is about to be handled.
     pub(super) fn begin(&self, committed_at: Option<SystemTime>) {
         let mut known = lock(&self.known);
@@ -125,10 +138,10 @@ impl Status {
         self.warn();
     }
 
-    /// The handler of this event failed.
+    /// The handler of this event failed, or a function of the app that has to work before events are read.
     pub(super) fn blocked(&self) {
         let mut known = lock(&self.known);
-        known.problem = Some(ConsumerProblem::Handler);
+        (known.state, known.problem) = (Some(ConsumerState::Running), Some(ConsumerProblem::Handler));
         known.blocked_since.get_or_insert(self.clock.now());
         drop(known);
         self.warn();
@@ -145,11 +158,15 @@ impl Status {
             Outcome::PassedOver => &mut known.passed_over,
         };
         *counter += 1;
-        if known.blocked_since.take().is_some() {
-            known.problem = None;
-        }
+        known.works();
         drop(known);
         self.count(outcome);
+    }
+
+    /// The function of the app that was called works.
+    pub(super) fn works(&self) {
+        lock(&self.known).works();
+        self.publish();
     }
 
     /// No event is left.

@@ -366,3 +366,54 @@ async fn an_outage_of_the_stream_is_in_the_health() {
     scene.org.pubsub().disarm();
     process.shutdown().await;
 }
+
+/// What has to work before events are read: its failure is no health.
+#[actix_web::test]
+async fn a_function_of_the_app_that_fails_is_in_the_health() {
+    async fn shows_failure(process: &Salesforce) {
+        until(process, "it is blocked", |health| {
+            health.state == ConsumerState::Running
+                && health.problem == Some(ConsumerProblem::Handler)
+                && health.blocked_since.is_some()
+                && health.lag_seconds >= Some(1)
+        })
+        .await;
+    }
+    let scene = reset().await;
+    let resync = LostPosition::resync(|_: Connection| async { Err(actix_salesforce::Error::LoginRequired) });
+    let process = scene.process(scene.consumer().on_lost_position(resync)).await;
+    shows_failure(&process).await;
+    process.shutdown().await;
+
+    let scene = Scene::start().await;
+    let works = Arc::new(AtomicBool::default());
+    let asked = Arc::clone(&works);
+    let consumer = scene.consumer().resume_from(move || {
+        let works = asked.load(Ordering::SeqCst);
+        async move { if works { Ok(None) } else { Err(OnDemand) } }
+    });
+    let process = scene.process(consumer).await;
+    shows_failure(&process).await;
+    works.store(true, Ordering::SeqCst);
+    scene.create(&["1"]).await;
+    scene.handled.until(1).await;
+    until(&process, "it works", |health| health.problem.is_none() && health.blocked_since.is_none()).await;
+    process.shutdown().await;
+}
+
+/// A stream that opens and breaks each time, while the records are to be read again.
+#[actix_web::test]
+async fn an_outage_after_a_lost_position_is_in_the_health() {
+    let scene = reset().await;
+    let resync = LostPosition::resync(|_: Connection| async { Ok::<(), OnDemand>(()) });
+    scene.org.pubsub().arm(PubSubFault::status(3, "subscription.fetch.replayid.corrupted"));
+    scene.org.pubsub().arm(PubSubFault::status(14, "").times(u64::MAX));
+    let process = scene.process(scene.consumer().on_lost_position(resync)).await;
+    until(&process, "it is unreachable", |health| {
+        health.problem == Some(ConsumerProblem::Unreachable) && health.lag_seconds >= Some(1)
+    })
+    .await;
+    scene.org.pubsub().disarm();
+    until(&process, "it goes on", |health| health.problem.is_none()).await;
+    process.shutdown().await;
+}
