@@ -34,7 +34,8 @@ impl Config {
 
     /// As [`with_env`](Self::with_env), with variables from elsewhere. A variable replaces its setting as a whole, also a
     /// list; those of the service user, and of a caller or sender of the feature `inbound`, replace one member each. Where
-    /// the settings have several senders of a kind, such a variable is a problem at the start.
+    /// the settings have several senders of a kind, such a variable is a problem at the start; one that names another org
+    /// than the only sender of its kind replaces that sender. What surrounds values, such as blanks and quotes, is removed.
     ///
     /// ```
     /// use actix_salesforce::Config;
@@ -48,7 +49,7 @@ impl Config {
         let variable = |name: &str| {
             variable(name).map(|value| text::bare(&value).to_owned()).filter(|value| !value.is_empty())
         };
-        let mut config = self;
+        let mut config = self.without_surroundings();
         for (name, setting) in [
             ("SALESFORCE_CLIENT_ID", &mut config.client_id),
             ("SALESFORCE_LOGIN_URL", &mut config.login_url),

@@ -102,7 +102,7 @@ fn claims_follow_the_settings_of_the_caller() {
     let settings = out.join("salesforce.toml");
     let file = format!(
         "public_url = 'https://orders.acme.example'\n[[inbound.callers]]\norganization = '{ORG}'\n\
-         audience = 'https://orders.acme.example/a'\nissuer = 'acme'\norganization_claim = 'tenant'\n\
+         audience = ' https://orders.acme.example/a '\nissuer = 'acme'\norganization_claim = 'tenant'\n\
          username_claim = 'login'\ncertificates = {{ one = 'one.crt', two = 'two.crt' }}\n\
          [[inbound.callers]]\norganization = '00Dx0000000BV7yEAG'\naudience = 'https://orders.acme.example/b'\n\
          issuer = 'other'\ncertificates = {{ three = 'three.crt' }}\n"
@@ -130,6 +130,8 @@ fn claims_follow_the_settings_of_the_caller() {
     let arguments = ["--organization", ORG, "--certificate", "two", "--constant-organization"];
     assert_eq!(run(&[], &arguments).status, 0);
     assert!(claims(out).contains(&("tenant".to_owned(), ORG.to_owned())), "{:?}", claims(out));
+    let audience = ("aud".to_owned(), "https://orders.acme.example/a".to_owned());
+    assert!(claims(out).contains(&audience), "as the app reads it: {:?}", claims(out));
     assert!(!claims(out).iter().any(|(name, _)| name == "login"), "only JWT bearer needs the user name");
     let again = run(&[], &arguments);
     assert!(again.status == 2 && again.stderr.contains("--force"), "{again:?}");

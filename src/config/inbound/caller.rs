@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     Variables,
     client_certificate::{self, Fingerprint},
-    set_of,
+    is_other_org, set_of,
 };
 use crate::config::{ConfigProblem, check::Check, duration, text::bare};
 use salesforce_connection::{
@@ -208,8 +208,12 @@ impl Caller {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables.
+    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
+    /// the settings say is about theirs.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
+            *self = Self::default();
+        }
         let texts =
             [(ORG, &mut self.organization), (AUDIENCE, &mut self.audience), (ISSUER, &mut self.issuer)];
         for (name, member) in texts {

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Variables, set_of};
+use super::{Variables, is_other_org, set_of};
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
@@ -46,8 +46,12 @@ impl DataCloud {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables.
+    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
+    /// the settings say is about theirs.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
+            *self = Self::default();
+        }
         if let Some(organization) = variable(ORG) {
             self.organization = organization;
         }

@@ -145,6 +145,11 @@ impl InboundConfig {
     }
 }
 
+/// Returns whether two ids are those of different orgs. Ids of 15 and of 18 characters begin alike.
+fn is_other_org(known: &str, named: &str) -> bool {
+    !known.is_empty() && known.get(..15) != named.get(..15)
+}
+
 type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
 /// Replaces members of the only sender, or of a new one. `replace` returns the variables that are set. Returns those of
@@ -234,6 +239,28 @@ mod tests {
         assert_eq!(caller.certificates.keys().collect::<Vec<_>>(), ["two"], "a list as a whole");
         assert_eq!(config(0, &replaced).inbound.callers.remove(0).username_claim, "username", "a new one");
         assert_eq!(config(2, &[]).inbound.callers.len(), 2);
+    }
+
+    /// What a file says about one org, such as its key, is no word about another.
+    #[test]
+    fn variables_of_another_org_replace_the_sender_as_a_whole() {
+        const OTHER: &str = "00Dx0000000BV7y";
+        let set = [
+            ("SALESFORCE_CALLER_ORG", OTHER),
+            ("SALESFORCE_OUTBOUND_ORG", OTHER),
+            ("SALESFORCE_DATA_CLOUD_ORG", OTHER),
+        ];
+        let InboundConfig { callers, outbound_messages, data_cloud, .. } = config(1, &set).inbound;
+        assert_eq!(
+            (callers[0].organization.as_str(), callers[0].username_claim.as_str()),
+            (OTHER, "username")
+        );
+        assert!(callers[0].certificates.is_empty() && callers[0].issuer.is_empty());
+        assert!(outbound_messages[0].client_certificates.is_empty());
+        assert_eq!((data_cloud[0].organization.as_str(), data_cloud[0].keys.len()), (OTHER, 0));
+        // The same org, with its id in 18 characters.
+        let caller = config(1, &[("SALESFORCE_CALLER_ORG", "00Dx0000000BV7zEAG")]).inbound.callers.remove(0);
+        assert_eq!(caller.username_claim, "name");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq as _;
 use super::{
     Variables,
     client_certificate::{self, Fingerprint},
-    set_of,
+    is_other_org, set_of,
 };
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
@@ -67,8 +67,12 @@ impl OutboundMessages {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables.
+    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
+    /// the settings say is about theirs.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
+        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
+            *self = Self::default();
+        }
         if let Some(organization) = variable(ORG) {
             self.organization = organization;
         }
