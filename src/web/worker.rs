@@ -32,7 +32,7 @@ use crate::{
     store::StoreError,
 };
 use salesforce_connection::{
-    Client, Connection, Error, Result, Secret, http::HttpError, oauth::LoginHost, token::TokenSource,
+    Client, Connection, Error, Result, Secret, UserRef, http::HttpError, oauth::LoginHost, token::TokenSource,
 };
 
 /// What one worker holds: the shared handle, and a separate HTTP client (one for all workers would make each wait for
@@ -288,6 +288,19 @@ impl WorkerState {
     pub(crate) async fn login(&self, request: &HttpRequest) -> Result<Option<GrantHandle>> {
         let Some(login) = CachedLogin::of(self, request) else { return Ok(None) };
         grant(login.start(self, request).await)
+    }
+
+    /// Returns the user of the browser's current login. Unlike [`login`](Self::login), also while the user's org cannot say
+    /// whether it is a sandbox: that login stays.
+    ///
+    /// # Errors
+    /// The store is down.
+    pub(crate) async fn current_user(&self, request: &HttpRequest) -> Result<Option<UserRef>> {
+        let Some(login) = CachedLogin::of(self, request) else { return Ok(None) };
+        match login.start(self, request).await {
+            Ok(FoundLogin::Undecided(user, _)) => Ok(Some(user)),
+            found => Ok(grant(found)?.map(|grant| grant.key().user())),
+        }
     }
 
     /// As [`login`](Self::login), if the store responds at once.

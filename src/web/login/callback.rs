@@ -284,7 +284,7 @@ async fn late(
             other => other,
         };
     }
-    if !pending.adds && pending.connects.is_none() && worker.login(request).await?.is_some() {
+    if !pending.adds && pending.connects.is_none() && worker.current_user(request).await?.is_some() {
         return Ok(response::see_other(pending.return_to.location()));
     }
     tracing::info!("login callback came too late: the login starts once more");
@@ -312,7 +312,7 @@ async fn unknown_state(
     }
     // The back button after a login: the user is logged in already.
     let has_code = parameters.error.is_none() && parameters.code.is_some();
-    if has_code && worker.login(request).await?.is_some() {
+    if has_code && worker.current_user(request).await?.is_some() {
         return Ok(response::see_other(worker.settings().after_login.location()));
     }
     let public_url = worker.settings().public_url.to_string();

@@ -69,7 +69,7 @@ pub async fn orgs(request: HttpRequest, payload: web::Payload) -> HttpResponse {
 pub(super) async fn users(worker: &WorkerState, request: &HttpRequest) -> Result<Vec<String>> {
     let mut users = hashes(&orgs::logins(worker, request).await?);
     // A login by Canvas is none of those.
-    let current = worker.login(request).await?.map(|grant| former_user::hash(grant.key().user()));
+    let current = worker.current_user(request).await?.map(former_user::hash);
     users.extend(current.filter(|current| !users.contains(current)));
     Ok(users)
 }
@@ -226,9 +226,10 @@ async fn add(
     let settings = worker.settings();
     let invalid = |link| LoginError::from(LoginFailure::InvalidLink(link));
     let found = orgs::logins(worker, request).await?;
-    if found.valid.len() >= MAX_LOGINS {
+    let counted = found.valid.len() + found.unusable.iter().filter(|login| login.undecided.is_some()).count();
+    let Some(room) = MAX_LOGINS.checked_sub(counted).filter(|room| *room > 0) else {
         return Err(LoginFailure::TooManyOrgs.into());
-    }
+    };
     let host = match form.one("host", 255).map_err(|_| invalid(InvalidLink::Host))? {
         Some(name) => settings.find_host(name).ok_or_else(|| invalid(InvalidLink::Host))?,
         None => last_host::read(settings, request.headers()).unwrap_or_else(|| settings.default_host.clone()),
@@ -243,9 +244,13 @@ async fn add(
     let return_to = return_to.unwrap_or_else(|| settings.after_login.clone());
     let start = Start { started_by, adds: true, ..Start::new(host, return_to, options) };
     let mut response = begin(worker, request, start)?;
-    // They would take the room of the new one.
+    // They would take the room of the new one: those that have ended, and as many as necessary of those that do not count.
     for slot in &found.ended {
         add_cookie(&mut response, &worker.login_removal(slot));
+    }
+    for login in found.unusable.iter().filter(|login| login.undecided.is_none()).skip(room - 1) {
+        worker.grants().log_out_later(login.contents.id.clone());
+        add_cookie(&mut response, &worker.login_removal(&login.slot));
     }
     // The cookie of an earlier version does not say whose it is; the callback has to know.
     for login in found.valid.iter().filter(|login| login.contents.user.is_none()) {
@@ -337,7 +342,12 @@ async fn drop_login(
     let valid = valid.map(|login| (&login.slot, &login.contents.id, login.is_current));
     let others = unusable.iter().filter(|login| login.is_of(wanted.org, wanted.user));
     let others = others.map(|login| (&login.slot, &login.contents.id, login.is_current));
-    let Some((slot, id, is_current)) = wanted.one(valid.chain(others))? else {
+    // One that cannot be used is in no list: it makes no valid one unclear.
+    let found = match wanted.one(valid)? {
+        None => wanted.one(others)?,
+        valid => valid,
+    };
+    let Some((slot, id, is_current)) = found else {
         return Ok(changed(worker, request, &logins, return_to, []));
     };
     let (slot, id) = (slot.clone(), id.clone());

@@ -79,7 +79,7 @@ async fn start(request: &HttpRequest) -> Result<HttpResponse, LoginError> {
     if let Some(guard) = LoopGuard::read(settings, request.headers(), now) {
         completed_before = guard.completed;
         // While the last login is valid, the user logs in once more.
-        is_lost = worker.login(request).await?.is_none();
+        is_lost = worker.current_user(request).await?.is_none();
         let is_other = |login: &BrowserLogin| login.contents.id != guard.login;
         if is_lost && worker.browser_logins(request).iter().all(is_other) {
             // The browser returned the guard's cookie without the login's: no request can use that login.

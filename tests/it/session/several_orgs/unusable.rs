@@ -63,6 +63,9 @@ async fn a_browser_whose_current_org_is_down_goes_on_in_another_one() {
         assert!(!format.body.contains("store"), "Salesforce is down: {format:?}");
     }
     assert_eq!(app.listed(&browser).await, (1, None));
+    // A login elsewhere starts.
+    let page = browser.open(&app.url(&format!("{LOGIN}?prompt=login&host=org1&return_to=/user"))).await;
+    assert!(page.status == 303 && page.header("location").contains("/services/oauth2/authorize"), "{page:?}");
     // The current login stays current while another one is dropped.
     assert_eq!(app.post(&browser, &[("drop", &app.id(1))]).await.status, 303);
     app.wait_for_logins(2).await;
@@ -94,4 +97,25 @@ async fn a_login_that_does_not_count_can_be_dropped() {
     }
     app.wait_for_logins(1).await;
     assert_eq!((app.works_in(&browser).await, app.listed(&browser).await), (Some(0), (1, Some(0))));
+}
+
+/// Five orgs are the most. One that does not count is in no list, so that its user could not make room.
+#[actix_web::test]
+async fn a_login_that_does_not_count_gives_way_to_a_new_one() {
+    let shared = stored_in(Arc::default());
+    let before = Several::with(6, SessionMode::Embedded, &shared).await;
+    let browser = Client::new();
+    assert_eq!(browser.visit(&before.url("/whoami")).await.status, 200);
+    for org in 1..5 {
+        assert_eq!(before.add(&browser, org).await.status, 200);
+    }
+    let denied = before.id(2);
+    let app = before.restarted(|builder| shared(builder).denied_orgs([denied])).await;
+    assert_eq!(app.listed(&browser).await.0, 4);
+    let page = app.add(&browser, 5).await;
+    assert_eq!(page.status, 200, "{page:?}");
+    assert_eq!(app.listed(&browser).await, (5, Some(5)));
+    app.wait_for_logins(5).await;
+    let page = app.post(&browser, &[("add", "1"), ("host", "org2")]).await;
+    assert_eq!(page.status, 409, "five that count: {page:?}");
 }
