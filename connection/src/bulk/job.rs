@@ -69,8 +69,9 @@ impl Job {
             tokio::time::sleep(interval).await;
             polls += 1;
             match self.refresh().await {
-                // The job runs on in Salesforce: one failed request must not lose a wait of perhaps hours.
-                Err(error) if error.is_transient() => {
+                // The job runs on in Salesforce: one failed request must not lose a wait of perhaps hours. A request for a
+                // job's state has no text that the edge could decline for good.
+                Err(error) if error.is_transient() || error.is_declined() => {
                     tracing::debug!(job = %self.info.id, %error, "request for the job's state failed; retrying");
                     let retry_at = Instant::now() + error.retry_after().unwrap_or_default();
                     tokio::time::sleep_until(retry_at.min(deadline)).await;

@@ -7,16 +7,17 @@ mod invalid_request;
 mod invalid_response;
 pub(crate) mod kept;
 mod mistake;
+pub(crate) mod passing;
 mod rejected_response;
 mod unknown;
 
 use std::{error::Error as StdError, sync::Arc, time::Duration};
 
-use self::api_error::Summary;
 pub use self::{
     api_error::ApiError, invalid_request::InvalidRequest, invalid_response::InvalidResponse,
     rejected_response::RejectedResponse,
 };
+use self::{api_error::Summary, passing::Passing};
 #[cfg(feature = "bulk")]
 use crate::bulk::job::JobState;
 #[cfg(feature = "events")]
@@ -393,9 +394,8 @@ impl Error {
             | Self::LimitExceeded { .. }
             | Self::ConcurrencyLimit { .. }
             | Self::QuotaReserved { .. } => true,
-            Self::Api { status, errors, .. } => {
-                matches!(status, 429 | 502 | 503 | 504)
-                    || errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW")
+            Self::Api { status, errors, response, .. } => {
+                Passing::of(*status, errors, passing::body(response.as_deref())).is_some()
             }
             Self::Http(error) => error.is_transient(),
             #[cfg(feature = "events")]

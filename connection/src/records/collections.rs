@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
 use crate::{
-    error::{ApiError, Error, InvalidResponse, Result},
+    error::{ApiError, Error, InvalidResponse, Result, passing},
     id::SalesforceId,
     name::FieldName,
     random,
@@ -356,7 +356,7 @@ impl SObjectHandle {
             }
             let retry = self.connection().retry();
             let (failure, elapsed) = (Failure::RowLocked, started_at.elapsed());
-            let wait = retry.wait(Idempotency::Unsafe, failure, retries, elapsed, random::fraction());
+            let wait = retry.wait(Idempotency::NotIdempotent, failure, retries, elapsed, random::fraction());
             let Some(wait) = wait else { break };
             tokio::time::sleep(wait).await;
             let repeated: Vec<_> = locked.iter().map(|index| &records[*index]).collect();
@@ -396,7 +396,7 @@ impl SObjectHandle {
 }
 
 fn is_locked(result: &SaveResult) -> bool {
-    matches!(result, Err(RecordError::Refused(errors)) if errors.iter().any(|entry| entry.code == "UNABLE_TO_LOCK_ROW"))
+    matches!(result, Err(RecordError::Refused(errors)) if passing::is_locked(errors))
 }
 
 /// The results of several requests.

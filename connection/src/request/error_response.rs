@@ -5,7 +5,10 @@ use std::time::Duration;
 use reqwest::StatusCode;
 
 use crate::{
-    error::{Error, RejectedResponse},
+    error::{
+        Error, RejectedResponse,
+        passing::{Passing, is_declined},
+    },
     http::{error::HttpError, response::Response},
     id::SalesforceId,
     request::{
@@ -144,20 +147,12 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
     if status == 412 && !has("BATCH_PROCESSING_HALTED") {
         return ErrorResponse { class: ErrorClass::Other(Failure::Final), error: Error::PreconditionFailed };
     }
-    // Salesforce's edge declines requests in this way, without an error array: a query by its text, or a burst of
-    // concurrent requests. The response does not say which, so that it concerns this request and not the org.
-    let is_declined = status == 400
-        && errors.is_empty()
-        && (contains(body, "Access Declined") || contains(body, "Access_Declined"));
-    // Reported as passing failures of the edge and of the API.
-    let is_passing =
-        (status == 406 && body.trim_ascii().is_empty()) || (status == 500 && has("UNKNOWN_EXCEPTION"));
-    let class = match status {
-        404 => ErrorClass::NotFound,
-        429 | 502 | 503 | 504 => ErrorClass::Other(Failure::Busy { retry_after }),
-        _ if is_declined || is_passing => ErrorClass::Other(Failure::Busy { retry_after }),
-        _ if has("UNABLE_TO_LOCK_ROW") => ErrorClass::Other(Failure::RowLocked),
-        _ => ErrorClass::Other(Failure::Final),
+    let class = match Passing::of(status, &errors, body) {
+        Some(Passing::Busy) => ErrorClass::Other(Failure::Busy { retry_after }),
+        Some(Passing::RowLocked) => ErrorClass::Other(Failure::RowLocked),
+        None if status == 404 => ErrorClass::NotFound,
+        None if is_declined(status, &errors, body) => ErrorClass::Other(Failure::Busy { retry_after }),
+        None => ErrorClass::Other(Failure::Final),
     };
     ErrorResponse { class, error: Error::Api { status, errors, retry_after, response: None } }
 }

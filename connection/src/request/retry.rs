@@ -1,4 +1,5 @@
-//! [`Retry`]: whether and when a request is retried. A pure decision.
+//! [`Retry`]: whether and when a request is retried. A pure decision: `send.rs` runs the loop, and what an error response
+//! means is in `error_response.rs` and `error/passing.rs`.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ pub(crate) enum Idempotency {
     /// It may: reads, upserts by external id, deletions by id. The connection may override this.
     Idempotent,
     /// It may not, for example since a second create makes a second record. The connection may override this.
-    Unsafe,
+    NotIdempotent,
     /// It may, independent of the connection: set by the caller for this request.
     Forced,
     /// It may not, independent of the connection.
@@ -22,7 +23,8 @@ pub(crate) enum Failure {
     NotSent,
     /// The request was sent, and no response arrived.
     ResponseLost,
-    /// Status 429, 502, 503 or 504: the request may have taken effect.
+    /// Salesforce is busy or fails by itself ([`Passing::Busy`](crate::error::passing::Passing)): the request may have
+    /// taken effect.
     Busy {
         /// How long the server asks to wait.
         retry_after: Option<Duration>,
@@ -125,7 +127,7 @@ impl Retry {
             Idempotency::Forced => true,
             Idempotency::NoRetry => false,
             Idempotency::Idempotent => self.idempotent.unwrap_or(true),
-            Idempotency::Unsafe => self.idempotent.unwrap_or(false),
+            Idempotency::NotIdempotent => self.idempotent.unwrap_or(false),
         }
     }
 
@@ -183,7 +185,7 @@ mod tests {
             (Failure::Final, false, false),
         ] {
             assert_eq!(retried(Idempotency::Idempotent, failure), idempotent, "{failure:?}");
-            assert_eq!(retried(Idempotency::Unsafe, failure), not_idempotent, "{failure:?}");
+            assert_eq!(retried(Idempotency::NotIdempotent, failure), not_idempotent, "{failure:?}");
         }
     }
 
@@ -197,13 +199,13 @@ mod tests {
                 retry.wait(idempotency, Failure::ResponseLost, 0, Duration::ZERO, 0.5).is_some()
             };
             assert_eq!(
-                (retried(Idempotency::Idempotent), retried(Idempotency::Unsafe)),
+                (retried(Idempotency::Idempotent), retried(Idempotency::NotIdempotent)),
                 (idempotent, not_idempotent)
             );
             assert_eq!((retried(Idempotency::Forced), retried(Idempotency::NoRetry)), (true, false));
             let locked =
                 |idempotency| retry.wait(idempotency, Failure::RowLocked, 0, Duration::ZERO, 0.5).is_some();
-            assert_eq!((locked(Idempotency::Unsafe), locked(Idempotency::NoRetry)), (true, false));
+            assert_eq!((locked(Idempotency::NotIdempotent), locked(Idempotency::NoRetry)), (true, false));
             assert!(retry.wait(Idempotency::Idempotent, Failure::Final, 0, Duration::ZERO, 0.5).is_none());
         }
         assert_eq!(Retry::none().wait(Idempotency::Idempotent, BUSY, 0, Duration::ZERO, 0.5), None);

@@ -72,7 +72,7 @@ impl ApiRequest {
     pub(crate) fn new(method: Method, path: ResourcePath) -> Self {
         // RFC 9110 section 9.2.2.
         let is_idempotent = matches!(method, Method::GET | Method::HEAD | Method::PUT | Method::DELETE);
-        let idempotency = if is_idempotent { Idempotency::Idempotent } else { Idempotency::Unsafe };
+        let idempotency = if is_idempotent { Idempotency::Idempotent } else { Idempotency::NotIdempotent };
         let headers = HeaderMap::from_iter([(ACCEPT, JSON)]);
         Self {
             method,

@@ -50,6 +50,30 @@ async fn what_create_many_takes_can_be_loaded_by_a_job() {
     }
 }
 
+/// Without retries by the request itself: the wait is what goes on.
+#[tokio::test]
+async fn a_wait_for_a_job_survives_what_passes() {
+    let passing = [
+        (406, String::new()),
+        (
+            500,
+            r#"[{"errorCode": "UNKNOWN_EXCEPTION", "message": "An unexpected error occurred."}]"#.to_owned(),
+        ),
+        (400, "<html>Access Declined</html>".to_owned()),
+    ];
+    for (status, body) in passing {
+        let server = Server::start(move |request| match (request.method.as_str(), request.nth) {
+            ("GET", 0) => Reply::WithHeader(status, "Retry-After: 0", body.clone()),
+            _ => json!({"id": JOB, "state": "JobComplete"}).into(),
+        })
+        .await;
+        let sf = connect(&server).with_retry(crate::request::Retry::none());
+        let mut job = sf.ingest_job(JOB).unwrap();
+        let info = job.wait(Duration::from_secs(10)).await.map(|info| info.state);
+        assert_eq!(info.unwrap(), JobState::JobComplete, "{status}");
+    }
+}
+
 /// Salesforce has no field `Owner`: a job with such a column fails as a whole.
 #[tokio::test]
 async fn a_missing_parent_is_the_columns_of_the_parents_that_are_there() {

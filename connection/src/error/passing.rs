@@ -1,0 +1,68 @@
+//! Which errors of Salesforce pass by themselves: one table for retries, for waits and for [`Error::is_transient`].
+//!
+//! [`Error::is_transient`]: crate::Error::is_transient
+
+use crate::error::{Error, RejectedResponse, api_error::ApiError};
+
+/// An error that passes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Passing {
+    /// Salesforce is busy or fails by itself: the request may have taken effect.
+    Busy,
+    /// Another transaction holds the row: nothing was written.
+    RowLocked,
+}
+
+impl Passing {
+    /// Reads status, codes and the beginning of the body. `None`: the same request would fail again.
+    pub(crate) fn of(status: u16, errors: &[ApiError], body: &[u8]) -> Option<Self> {
+        match status {
+            429 | 502 | 503 | 504 => Some(Self::Busy),
+            // Reported as passing failures of the edge and of the API.
+            406 if errors.is_empty() && body.trim_ascii().is_empty() => Some(Self::Busy),
+            500 if has(errors, "UNKNOWN_EXCEPTION") => Some(Self::Busy),
+            404 => None,
+            _ => is_locked(errors).then_some(Self::RowLocked),
+        }
+    }
+}
+
+/// Returns whether another transaction holds the row: `UNABLE_TO_LOCK_ROW`.
+pub(crate) fn is_locked(errors: &[ApiError]) -> bool {
+    has(errors, "UNABLE_TO_LOCK_ROW")
+}
+
+/// Returns whether Salesforce's edge declined the request, without an error array: a query by its text, or a burst of
+/// concurrent requests. The response does not say which, so that it concerns this request and not the org.
+pub(crate) fn is_declined(status: u16, errors: &[ApiError], body: &[u8]) -> bool {
+    let body = &body[..body.len().min(4096)];
+    status == 400
+        && errors.is_empty()
+        && ["Access Declined", "Access_Declined"]
+            .iter()
+            .any(|text| memchr::memmem::find(body, text.as_bytes()).is_some())
+}
+
+impl Error {
+    /// Returns whether Salesforce's edge declined the request: for its text, or as one of a burst.
+    ///
+    /// Not transient, because a query that is declined for its text always is.
+    #[cfg(feature = "bulk")]
+    pub(crate) fn is_declined(&self) -> bool {
+        match self {
+            Self::Api { status, errors, response, .. } => {
+                is_declined(*status, errors, body(response.as_deref()))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Returns the body with which a request was rejected.
+pub(super) fn body(response: Option<&RejectedResponse>) -> &[u8] {
+    response.map(|response| &response.bytes()[..]).unwrap_or_default()
+}
+
+fn has(errors: &[ApiError], code: &str) -> bool {
+    errors.iter().any(|entry| entry.code == code)
+}
