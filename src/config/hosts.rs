@@ -85,7 +85,7 @@ impl Check {
         } else if host.is_loopback() {
             tracing::warn!(
                 host = ?host,
-                "a login host on this machine may speak for each organization that no other host has a login of. Name \
+                "a login host on this machine may log in users of every organization that no other host has a login of. Name \
                  its organizations: URL|00D…,00D…"
             );
             Orgs::Unclaimed

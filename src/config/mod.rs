@@ -2,8 +2,11 @@
 //!
 //! The places of a setting, in order: a field of [`Config`] and its default, both here; its variable in `variables.rs`; two
 //! lists in `text.rs`, which removes blanks and quotes around it; its check in `check.rs`; its parsed value in `settings.rs`;
-//! a setter in `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in
-//! `docs/lifetimes.md`; and the lists of the public API (`scripts/public-api --write`).
+//! what the grants need of it also in `GrantManagerConfig` (`grants/manager.rs`, filled in `salesforce.rs`); a setter in
+//! `src/builder/`; a row in `docs/settings.md` and in the README's table; for a time also one in `docs/lifetimes.md`; whether
+//! `actix-salesforce fake` sets it or passes it on (`cli/src/fake/environment.rs`); a wrong value in
+//! `tests/isolated/configuration_errors.rs`; a row in `docs/test-map.md`, a line in `CHANGELOG.md`; and the lists of the
+//! public API (`scripts/public-api --write`).
 
 mod api;
 mod check;
@@ -85,8 +88,8 @@ pub struct Config {
     /// The ids of the orgs whose users may not log in, even if [`allowed_orgs`](Self::allowed_orgs) names them. Existing
     /// logins of theirs count no more. Default: none. `SALESFORCE_DENIED_ORGS`, separated by spaces or commas.
     pub denied_orgs: Vec<String>,
-    /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is asked once whether it is one
-    /// (`Organization.IsSandbox`), and one that does not say it is refused. Existing logins and jobs end, too: at once
+    /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is read once
+    /// (`Organization.IsSandbox`), and one that does not give this information is refused. Existing logins and jobs end, too: at once
     /// where the names of the org's hosts say so, else when the org has said it. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
     /// `true` or `false`.
     pub allow_sandboxes: bool,

@@ -149,7 +149,7 @@ impl Runner {
                 let Some(holder) = new_holder() else { return After::Restart(ConsumerProblem::Store) };
                 // What the former term knew counts no longer.
                 (part.holder, part.sealed, part.progress) = (holder, None, Progress::default());
-                tracing::warn!(consumer = %self.consumer.name, "a consumer stops here: another process may run it");
+                tracing::warn!(consumer = %self.consumer.name, "consumer stopped: its lease was lost. Another process runs it from now on, if there is one");
                 self.status.standby();
             }
             self.follow(&mut part);
@@ -260,7 +260,7 @@ impl Runner {
     async fn load(&self, part: &mut Part) -> bool {
         let found = self.store.load_position(part.key).await;
         let unreadable = |error: &dyn std::error::Error| {
-            tracing::error!(consumer = %self.consumer.name, %error, "a consumer cannot run. Restore the key, or give it another name");
+            tracing::error!(consumer = %self.consumer.name, %error, "consumer stopped: its position is unreadable. Restore the key in SALESFORCE_KEYS, or rename the consumer");
         };
         let found = match found {
             Ok(None) => Ok(None),

@@ -134,7 +134,7 @@ impl EventStream {
                 }
                 Ok(false) => return false,
                 Err(error) if age > OUTAGE_PATIENCE => {
-                    tracing::warn!(%error, "a stream of events ends: the store does not say whether its login is valid");
+                    tracing::warn!(%error, "event stream closed: whether the browser's login is valid is unknown, because the store is unavailable");
                     return false;
                 }
                 Err(_) => tokio::select! {

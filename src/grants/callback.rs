@@ -142,7 +142,7 @@ impl GrantManager {
         if !self.has_fresh_login(&id).await? {
             return Ok(Completed::Used);
         }
-        tracing::debug!(login = ?LoginKey::from_session_id(&id), "callback came again: it gets the same login");
+        tracing::debug!(login = ?LoginKey::from_login_id(&id), "callback came again: it gets the same login");
         let Some(outcome) = self.outcome_again(&id, &callback.host).await? else {
             return Ok(Completed::Used);
         };
@@ -166,7 +166,7 @@ impl GrantManager {
 
     /// Returns whether a callback made this login just now.
     async fn has_fresh_login(&self, id: &Secret) -> Result<bool, StoreError> {
-        let found = self.config.store.load_login(LoginKey::from_session_id(id)).await;
+        let found = self.config.store.load_login(LoginKey::from_login_id(id)).await;
         let now = self.config.clock.now();
         let is_fresh = |(login, _): (LoginRecord, GrantRecord)| {
             // A clock that is behind makes the age an error.
@@ -193,7 +193,7 @@ impl GrantManager {
                 match waits.next() {
                     Some(wait) if manager.config.background.sleep_unless_stopping(wait).await => {}
                     _ => {
-                        let login = LoginKey::from_session_id(&id);
+                        let login = LoginKey::from_login_id(&id);
                         return tracing::error!(
                             ?login,
                             %error,
@@ -216,13 +216,12 @@ pub(super) struct Outcomes(Mutex<EvictingMap<LoginKey, (Instant, LoginOutcome)>>
 impl Outcomes {
     fn remember(&self, id: &Secret, outcome: &LoginOutcome) {
         let entry = (Instant::now(), outcome.clone());
-        lock(&self.0)
-            .insert(LoginKey::from_session_id(id), entry, |(at, _)| at.elapsed() <= OUTCOME_LIFETIME);
+        lock(&self.0).insert(LoginKey::from_login_id(id), entry, |(at, _)| at.elapsed() <= OUTCOME_LIFETIME);
     }
 
     fn find(&self, id: &Secret) -> Option<LoginOutcome> {
         let outcomes = lock(&self.0);
-        let (at, outcome) = outcomes.get(&LoginKey::from_session_id(id))?;
+        let (at, outcome) = outcomes.get(&LoginKey::from_login_id(id))?;
         (at.elapsed() <= OUTCOME_LIFETIME).then(|| outcome.clone())
     }
 }

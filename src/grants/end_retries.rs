@@ -33,7 +33,7 @@ impl<'a> EndRetries<'a> {
         let wait = wait_before(&self.manager.config.timing, self.attempts);
         self.attempts = self.attempts.saturating_add(1);
         if !self.manager.config.background.sleep_unless_stopping(wait).await {
-            tracing::error!(what = %self.what, "storing an end failed: the process ends");
+            tracing::error!(what = %self.what, "logout or deletion not stored: the process is stopping");
             return None;
         }
         // The semaphore is never closed.

@@ -26,6 +26,7 @@ pub(super) type RefreshResult = Result<Arc<GrantTokens>, GrantError>;
 /// Receives the outcome of a refresh. `None` until it has ended.
 pub(super) type Waiting = watch::Receiver<Option<RefreshResult>>;
 
+/// One grant as this process knows it: its tokens, its refresh, and what keeps it from being refreshed.
 #[derive(Debug)]
 pub(super) struct GrantEntry {
     key: GrantKey,
@@ -72,7 +73,7 @@ struct PendingWrite {
     users: u32,
 }
 
-/// What a request does whose token was rejected.
+/// A [`Decision`] with what it needs: the tokens, or the channel of the outcome.
 pub(super) enum Step {
     Use(Arc<GrantTokens>),
     Wait(Waiting),
@@ -187,7 +188,7 @@ impl GrantEntry {
         state.broken.clone().filter(|_| state.tokens.is_none())
     }
 
-    /// Decides what a request does whose token of version `used` was rejected.
+    /// Decides what a request does whose token of version `used` was rejected, and takes part in the refresh.
     pub(super) fn decide(&self, used: GrantVersion, now: Instant) -> Step {
         let mut state = self.lock();
         if let Some(live) = state.tokens.as_ref().filter(|live| live.version == used) {
@@ -232,7 +233,6 @@ impl GrantEntry {
             Err(GrantError::Unavailable { retry_after, .. }) => Outcome::Failed { again_in: *retry_after },
             // The settings of this process have no others.
             Err(GrantError::CredentialsOver) => Outcome::Failed { again_in: MAX_COOL_DOWN },
-            // (Only the token of a service user can be refused in this way.)
             Err(GrantError::LoginOver | GrantError::Refused(_)) => Outcome::Ended,
         };
         if refreshed.is_ok() {

@@ -12,11 +12,11 @@ pub(crate) enum GrantError {
     /// The grant was deleted or revoked: the user has to log in again.
     #[error("the login has ended")]
     LoginOver,
-    /// Salesforce refuses the grant for good, and says why. The grant was deleted.
+    /// Salesforce refuses the grant for good, and says why. The grant was deleted, or stays without tokens as a broken one.
     #[error("Salesforce has ended the login")]
     Refused(#[source] Arc<OAuthError>),
-    /// Salesforce no longer takes the credentials that the grant was given to: their rotation's overlap is over. The user
-    /// has to log in again, under today's. The grant stays stored, in case the setting is a mistake.
+    /// Salesforce no longer accepts the credentials that the grant was given to: it ended the overlap of their rotation.
+    /// The user has to log in again with the current ones. The grant stays stored, in case the setting is a mistake.
     #[error("Salesforce no longer accepts the previous client id or secret")]
     CredentialsOver,
     /// The token cannot be loaded or refreshed for now. The login stays valid.

@@ -30,7 +30,7 @@ const CONCURRENT: usize = 16;
 
 /// Ids that this process handles.
 pub(crate) struct Delivery {
-    /// Whether each id is new; the others were handled before.
+    /// One entry for each id, in their order. `false`: it was handled before.
     pub(crate) is_new: Vec<bool>,
     done: oneshot::Sender<oneshot::Sender<Result<(), StoreError>>>,
 }

@@ -49,7 +49,7 @@ mod tests {
     fn one_of_many_concurrent_requests_writes() {
         let (throttle, start, minute) =
             (LastSeenThrottle::default(), Instant::now(), Duration::from_secs(60));
-        let key = |n: usize| LoginKey::from_session_id(&Secret::new(format!("login {n}")));
+        let key = |n: usize| LoginKey::from_login_id(&Secret::new(format!("login {n}")));
         let seen = SystemTime::UNIX_EPOCH;
         for later in [Duration::ZERO, minute, 3 * minute] {
             let writes =

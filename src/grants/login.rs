@@ -317,7 +317,7 @@ impl GrantManager {
             expires_at: now.checked_add(lifetimes.idle).unwrap_or(now).min(ends_at),
             proof: Some(LoginProof::new(&id, &grant.key)),
         };
-        let key = LoginKey::from_session_id(&id);
+        let key = LoginKey::from_login_id(&id);
         let mut former = None;
         let stored = async {
             // If the store's response is lost, only this copy still has the tokens to revoke.

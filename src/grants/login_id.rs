@@ -33,7 +33,7 @@ pub(crate) struct LoginId {
 
 impl LoginId {
     pub(crate) fn new(id: Secret) -> Self {
-        Self { key: LoginKey::from_session_id(&id), id, proof: OnceLock::new() }
+        Self { key: LoginKey::from_login_id(&id), id, proof: OnceLock::new() }
     }
 
     /// Returns the key of the login's record.

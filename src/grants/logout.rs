@@ -109,7 +109,7 @@ impl GrantManager {
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
     pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<Option<EndedLogin>, StoreError> {
         let ends = Ends::by_user(self.config.revoke_on_logout);
-        let grant = self.delete_login(LoginKey::from_session_id(id), ends).await?;
+        let grant = self.delete_login(LoginKey::from_login_id(id), ends).await?;
         Ok(grant.map(|grant| EndedLogin {
             user: grant.key.user(),
             instance: self.open(&grant).ok().map(|tokens| tokens.access.instance_url().clone()),
@@ -151,7 +151,7 @@ impl GrantManager {
     pub(super) fn delete_login_later(self: &Arc<Self>, id: Secret, ends: Ends) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            if let Err(error) = manager.delete_login(LoginKey::from_session_id(&id), ends).await {
+            if let Err(error) = manager.delete_login(LoginKey::from_login_id(&id), ends).await {
                 tracing::warn!(%error, "ending a replaced login failed; it is retried");
             }
         });

@@ -244,7 +244,7 @@ impl TokenSource for GrantHandle {
             let Some(pause) = pause else { return };
             let marked = in_flight::mark_rejected(&self.manager, self.key(), version, pause).await;
             if let Err(error) = marked {
-                tracing::debug!(grant = %self.key(), %error, "marking a token as rejected failed");
+                tracing::debug!(grant = %self.key(), %error, "in-flight marker not written: token rejected");
             }
         })
     }

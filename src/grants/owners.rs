@@ -91,7 +91,7 @@ struct Content {
 }
 
 fn hash_of(id: &Secret) -> String {
-    hex::digits(LoginKey::from_session_id(id).as_bytes()).collect()
+    hex::digits(LoginKey::from_login_id(id).as_bytes()).collect()
 }
 
 fn bound_to(key: OwnedKey, grant: GrantKey) -> Vec<u8> {

@@ -119,7 +119,7 @@ pub(super) async fn repair(
             tracing::warn!(grant = %key, ?outcome, "the store held an older state of a grant and was updated")
         }
         Err(error) => {
-            tracing::warn!(grant = %key, %error, "updating a store that holds an older state of a grant failed")
+            tracing::warn!(grant = %key, %error, "store update failed: it holds an older version of the grant")
         }
     }
     entry.repaired();

@@ -37,6 +37,8 @@ mod lease;
 mod outcome;
 mod report;
 
+use self::lease::Lease;
+
 /// Jitter of the waits between token requests, in percent.
 const JITTER: u32 = 50;
 
@@ -54,17 +56,21 @@ pub(super) struct Refresh {
     work: Work,
     manager: Arc<GrantManager>,
     entry: Arc<GrantEntry>,
+    /// The tokens to replace.
     from: Arc<GrantTokens>,
+    /// Where the requests that wait read the outcome.
     result: watch::Sender<Option<RefreshResult>>,
+    /// Names this process as the holder of the lease: one for a grant's refresh and its pending write.
     holder: LeaseHolder,
     began: Instant,
     span: Span,
+    /// Whether the outcome was published.
     ended: bool,
-    left: bool,
+    has_left_lease: bool,
 }
 
 /// The outcome of the token requests.
-enum Response {
+enum TokenOutcome {
     Tokens(Box<TokenResponse>),
     /// Another process refreshed the grant meanwhile.
     Newer(Box<GrantTokens>),
@@ -87,7 +93,7 @@ enum Response {
 enum Done {
     /// They are stored, by this process or another.
     Stored(GrantTokens),
-    /// Storing them failed.
+    /// The new tokens could not be stored.
     NotStored(GrantTokens, Box<GrantRecord>),
     /// None: another process found that Salesforce rejects new tokens like the old ones.
     Unchanged,
@@ -121,7 +127,7 @@ impl Refresh {
             outcome = Empty
         );
         let span = detached_span(span);
-        Self { work, manager, entry, from, result, holder, began, span, ended: false, left: false }
+        Self { work, manager, entry, from, result, holder, began, span, ended: false, has_left_lease: false }
     }
 
     pub(super) fn run(self) -> impl Future<Output = ()> {
@@ -131,7 +137,7 @@ impl Refresh {
 
     async fn execute(mut self) {
         let refreshed = match self.acquire_lease().await {
-            Ok(None) => {
+            Ok(Lease::Acquired) => {
                 let done = tokio::select! {
                     done = self.with_lease() => done,
                     never = self.keep_lease() => match never {},
@@ -147,7 +153,7 @@ impl Refresh {
                 // After the publication, so that no other refresh starts before it.
                 return self.release_lease().await;
             }
-            Ok(Some(newer)) => Ok(newer),
+            Ok(Lease::Overtaken(newer)) => Ok(*newer),
             Err(error) => Err(error),
         };
         self.publish(refreshed);
@@ -202,7 +208,7 @@ impl Refresh {
 
     /// Returns how much longer this refresh may send token requests. Once sent, a request is always awaited: dropping it
     /// would lose the rotated token.
-    fn left(&self) -> Duration {
+    fn time_left(&self) -> Duration {
         self.timing().send_window.saturating_sub(self.age())
     }
 
@@ -239,8 +245,8 @@ impl Refresh {
     /// Waits for a permit, writes the in-flight marker, and refreshes.
     async fn with_lease(&self) -> Result<Done, GrantError> {
         // Before the marker, which says that the token is about to be sent.
-        let _turn = self.manager.token_requests.acquire(&self.from.host, self.left()).await;
-        if self.left().is_zero() {
+        let _turn = self.manager.token_requests.acquire(&self.from.host, self.time_left()).await;
+        if self.time_left().is_zero() {
             return self.not_sent(NoTimeLeft).await;
         }
         let (key, version) = (self.from.key, self.from.version);
@@ -253,7 +259,7 @@ impl Refresh {
             // The doubt belongs to this version. It must not be forgotten with it.
             Marker::InDoubt if self.work == Work::Reseal => {
                 if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {
-                    tracing::debug!(grant = %key, %error, "marking a token as in doubt failed");
+                    tracing::debug!(grant = %key, %error, "in-flight marker not written: token in doubt, tokens not sealed again");
                 }
                 return self.not_sent(InDoubt).await;
             }
@@ -270,7 +276,7 @@ impl Refresh {
                 if self.entry.is_in_doubt(version) =>
             {
                 if let Err(error) = in_flight::leave_in_doubt(&self.manager, key, version).await {
-                    tracing::debug!(grant = %key, %error, "marking a token as in doubt failed");
+                    tracing::debug!(grant = %key, %error, "in-flight marker not written: token in doubt");
                 }
             }
             _ => self.remove_marker().await,
@@ -302,49 +308,51 @@ impl Refresh {
             return self.store(next).await;
         }
         match self.send().await {
-            Response::Tokens(tokens) => {
+            TokenOutcome::Tokens(tokens) => {
                 let next = self.from.refreshed(*tokens, self.manager.config.clock.now());
                 self.store(next.map_err(|fault| self.unavailable(fault))?).await
             }
-            Response::OnlyRotated { refresh_token, error } => self.store_rotated(refresh_token, error).await,
-            Response::Newer(newer) => Ok(Done::Stored(*newer)),
-            Response::Failed(error) => Err(error),
-            Response::IdentityMismatch(tokens) => self.identity_mismatch(*tokens).await.map(Done::Stored),
-            Response::Refused { error, response_was_lost } => {
+            TokenOutcome::OnlyRotated { refresh_token, error } => {
+                self.store_rotated(refresh_token, error).await
+            }
+            TokenOutcome::Newer(newer) => Ok(Done::Stored(*newer)),
+            TokenOutcome::Failed(error) => Err(error),
+            TokenOutcome::IdentityMismatch(tokens) => self.identity_mismatch(*tokens).await.map(Done::Stored),
+            TokenOutcome::Refused { error, response_was_lost } => {
                 self.token_refused(error, response_was_lost).await.map(Done::Stored)
             }
         }
     }
 
     /// Sends the refresh token, and retries only if that is safe.
-    async fn send(&self) -> Response {
+    async fn send(&self) -> TokenOutcome {
         let Some(refresh_token) = &self.from.refresh_token else {
-            return Response::Refused { error: None, response_was_lost: false };
+            return TokenOutcome::Refused { error: None, response_was_lost: false };
         };
         let version = self.from.version;
         let mut attempts = Attempts::first(self.entry.is_in_doubt(version));
         loop {
-            if self.left().is_zero() {
-                return Response::Failed(self.unavailable(NoTimeLeft));
+            if self.time_left().is_zero() {
+                return TokenOutcome::Failed(self.unavailable(NoTimeLeft));
             }
             let known = self.from.known(self.entry.token_host());
             let apps = &self.manager.config.apps;
             let Some(oauth) = apps.get(self.from.key.app()) else {
-                return Response::Failed(GrantError::LoginOver);
+                return TokenOutcome::Failed(GrantError::LoginOver);
             };
             let failed = match oauth.refresh_grant(&self.from.host, refresh_token, &known).await {
                 Ok(refreshed) if self.names_another_user(&refreshed.tokens) => {
-                    return Response::IdentityMismatch(Box::new(refreshed.tokens));
+                    return TokenOutcome::IdentityMismatch(Box::new(refreshed.tokens));
                 }
                 Ok(refreshed) => {
                     self.entry.set_token_host(refreshed.token_host);
-                    return Response::Tokens(Box::new(refreshed.tokens));
+                    return TokenOutcome::Tokens(Box::new(refreshed.tokens));
                 }
                 Err(failed) => failed,
             };
             let error = failed.error;
             if let Some(rotated) = failed.rotated.filter(|rotated| rotated != refresh_token) {
-                return Response::OnlyRotated { refresh_token: rotated, error };
+                return TokenOutcome::OnlyRotated { refresh_token: rotated, error };
             }
             let failure = Failure::of(&error);
             if failure.leaves_doubt() {
@@ -353,7 +361,7 @@ impl Refresh {
             // The next request goes to the login host again.
             self.entry.set_token_host(None);
             if apps.is_previous(self.from.key.app()) && are_credentials_over(&error) {
-                return Response::Failed(GrantError::CredentialsOver);
+                return TokenOutcome::Failed(GrantError::CredentialsOver);
             }
             let wait = match failure {
                 Failure::Permanent => {
@@ -363,12 +371,12 @@ impl Refresh {
                     .retry_after()
                     .unwrap_or_else(|| self.timing().token_backoff().wait(attempts.retries().into(), JITTER)),
             };
-            match after_failure(failure, attempts, wait, self.left(), self.timing().cool_down) {
+            match after_failure(failure, attempts, wait, self.time_left(), self.timing().cool_down) {
                 NextStep::EndGrant { response_was_lost } => {
-                    return Response::Refused { error: Some(error), response_was_lost };
+                    return TokenOutcome::Refused { error: Some(error), response_was_lost };
                 }
                 NextStep::GiveUp { again_in } => {
-                    return Response::Failed(GrantError::unavailable(again_in, error));
+                    return TokenOutcome::Failed(GrantError::unavailable(again_in, error));
                 }
                 NextStep::Retry { wait, attempts: now } => {
                     attempts = now;
@@ -377,8 +385,8 @@ impl Refresh {
             }
             match self.newer().await {
                 Ok(None) => {}
-                Ok(Some(newer)) => return Response::Newer(Box::new(newer)),
-                Err(error) => return Response::Failed(error),
+                Ok(Some(newer)) => return TokenOutcome::Newer(Box::new(newer)),
+                Err(error) => return TokenOutcome::Failed(error),
             }
         }
     }
@@ -399,7 +407,7 @@ impl Drop for Refresh {
             let refreshed = self.entry.finish(self.from.version, Err(error), Instant::now());
             let _ = self.result.send(Some(refreshed));
         }
-        if !self.left {
+        if !self.has_left_lease {
             self.leave_lease();
             // The lease expires soon, but the marker would make other processes wait.
             let (manager, key, version) = (Arc::clone(&self.manager), self.from.key, self.from.version);

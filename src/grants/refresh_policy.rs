@@ -36,7 +36,7 @@ pub(super) enum Failure {
     Retryable,
     /// No response came: the token may be used.
     NoResponse,
-    /// The request was processed, but its response is unreadable.
+    /// The response is unreadable, or a redirect: the request may have been processed.
     UnreadableResponse,
     /// A retry would fail in the same way.
     Permanent,

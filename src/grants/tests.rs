@@ -278,7 +278,7 @@ async fn a_login_is_valid_while_it_is_used_and_ends_at_its_limit() {
         // The last use is written in the background.
         let seen = wall.clock().now() - Duration::from_secs(60);
         for _ in 0..200 {
-            let login = fleet.store.load_login(LoginKey::from_session_id(&used)).await.unwrap();
+            let login = fleet.store.load_login(LoginKey::from_login_id(&used)).await.unwrap();
             if login.is_some_and(|(login, _)| login.last_used_at >= seen) {
                 break;
             }

@@ -110,7 +110,7 @@ fn random_number() -> Result<u64, Violation> {
 }
 
 fn login_key() -> Result<LoginKey, Violation> {
-    Ok(LoginKey::from_session_id(&Secret::new(format!("{}-{}", random_number()?, random_number()?))))
+    Ok(LoginKey::from_login_id(&Secret::new(format!("{}-{}", random_number()?, random_number()?))))
 }
 
 /// Returns twelve digits, so that the ids of two runs differ.

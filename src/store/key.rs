@@ -137,7 +137,7 @@ impl GrantVersion {
     }
 }
 
-/// Names a login in a store: the SHA-256 of the opaque id that the browser's session holds.
+/// Names a login in a store: the SHA-256 of the opaque id in the login cookie.
 ///
 /// It is no credential: the id cannot be computed from it, so a reader of the store cannot act as a user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -145,7 +145,7 @@ pub struct LoginKey([u8; 32]);
 
 impl LoginKey {
     /// Names the login with this opaque id.
-    pub fn from_session_id(id: &Secret) -> Self {
+    pub fn from_login_id(id: &Secret) -> Self {
         Self(Sha256::digest(id.expose().as_bytes()).into())
     }
 

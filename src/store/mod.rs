@@ -1,17 +1,25 @@
 //! Where grants, logins and positions of consumers are stored.
 //!
-//! A [`Store`] holds three kinds of records. A *grant* is what Salesforce gave for one (app, organization, user): its
-//! tokens, sealed before the store sees them, and a [`GrantVersion`]. A *login* is one browser that may use a grant,
-//! stored under a hash of the id that the browser holds. An *owned connection* is a user of the app itself that may use a
-//! grant. A grant lives while a login or an owner uses it. Besides, a store may hold the *positions* of consumers of events.
+//! What a [`Store`] holds:
+//!
+//! | record | key | what it is | it ends |
+//! |---|---|---|---|
+//! | grant | [`GrantKey`]: app, org, user | what Salesforce gave: tokens, sealed before the store sees them, and a [`GrantVersion`] | with the last login or owner that uses it, or without tokens as a broken grant at its time |
+//! | login | [`LoginKey`]: a hash of the id that the browser holds | one browser that may use a grant | by `delete_login`, with its grant, or at its time |
+//! | owned connection | [`OwnedKey`]: owner and name | a user of the app itself that may use a grant | by `disconnect_owner`; without its grant it stays and needs reconnecting |
+//! | tombstone | that of the deleted login or grant | keeps a delayed write from bringing it back | after [`TOMBSTONE`] |
+//! | one-time value | [`OneTimeKey`] | a value that counts once, such as a state | at its time |
+//! | lease | [`LeaseName`] | a lock with a holder | by `release_lease`, or at its time |
+//! | position; optional | [`ConsumerKey`] | how far a consumer of events is | at no time |
+//!
 //! Every operation is atomic. The contract suite (`store::contract`, feature `test-util`) checks a store against the
 //! documentation of its operations.
 //!
 //! # A store of the app's own
 //!
 //! Implement [`Store`] and pass it to [`SalesforceBuilder::store`](crate::SalesforceBuilder::store). Start from
-//! `src/store/memory.rs`, which has every operation in a few lines, and run the contract suite in a test. The operations
-//! by what they are for:
+//! `src/store/memory.rs` (first its `State`), which has every operation in a few lines, and run the contract suite in a
+//! test. All operations but those of positions are required. By what they are for:
 //!
 //! | for | operations |
 //! |---|---|

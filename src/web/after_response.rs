@@ -25,7 +25,7 @@ impl AfterResponse {
     }
 
     /// Does the work.
-    pub(super) async fn finish<B>(
+    pub(super) async fn run<B>(
         self,
         response: ServiceResponse<EitherBody<B>>,
     ) -> ServiceResponse<EitherBody<B>> {

@@ -13,8 +13,9 @@ use super::request_info::RequestInfo;
 pub(crate) type Outcome<B> = Result<ServiceResponse<EitherBody<B>>, Error>;
 
 /// Replaces responses to our errors by a page, a redirect or JSON with a text.
-pub(crate) fn finish<B: MessageBody + 'static>(
-    (outcome, info): (Result<ServiceResponse<B>, Error>, RequestInfo),
+pub(crate) fn rewrite_errors<B: MessageBody + 'static>(
+    outcome: Result<ServiceResponse<B>, Error>,
+    info: RequestInfo,
 ) -> Outcome<B> {
     let response = outcome.map_err(|error| with_response(error, &info))?;
     if response.response().error().is_none() {

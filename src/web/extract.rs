@@ -125,6 +125,16 @@ impl FromRequest for MaybeSalesforceConn {
 /// The logged-in user, without a request to Salesforce. A handler that takes it is protected as by [`SalesforceConn`].
 ///
 /// The ids identify the user. User name and display name are as they were at the login, for display only.
+///
+/// ```
+/// use actix_salesforce::SalesforceUser;
+/// use actix_web::get;
+///
+/// #[get("/hello")]
+/// async fn hello(user: SalesforceUser) -> String {
+///     format!("Hello, {}", user.display_name.as_deref().unwrap_or("user"))
+/// }
+/// ```
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct SalesforceUser {

@@ -2,7 +2,12 @@
 //!
 //! Three services, outermost first: [`SalesforceMiddleware`] prepares the request for the session, actix-session's
 //! service loads and saves it (only in [`SessionMode::Embedded`], and only if there is one), and `AuthRoutes` serves the
-//! auth routes and passes everything else on.
+//! auth routes and passes everything else on. A request takes one of three ways ([`SalesforceMiddleware::call`]):
+//!
+//! - It brings no session: `AuthRoutes` at once. What a handler put into a session is saved afterwards (`unsent_session`).
+//! - Its current login is an added one: that login's session is shown under the main session's name, and its cookie gets its
+//!   name back afterwards.
+//! - Otherwise: through actix-session's service.
 
 use std::{
     cell::Cell,
@@ -21,8 +26,9 @@ use futures_util::{FutureExt as _, future::LocalBoxFuture};
 
 use super::{
     cookie_renewal::CookieRenewal,
-    error_rewrite::{Outcome, finish},
-    frame, login as routes,
+    error_rewrite::{Outcome, rewrite_errors},
+    frame,
+    login::Route,
     origin::is_same_origin,
     pages::{PageKind, Reply},
     request_info::RequestInfo,
@@ -82,8 +88,8 @@ where
 pub struct SalesforceMiddleware<S, B> {
     session: Option<Session<B>>,
     routes: AuthRoutes<S>,
-    /// Whether another Salesforce is further out, once the set-up was checked. It cannot change, so the first request
-    /// shows all.
+    /// Whether a Salesforce is further out, this one or another, once the set-up was checked. It cannot change, so the
+    /// first request shows all.
     nested: Cell<Option<bool>>,
 }
 
@@ -127,17 +133,17 @@ where
         let is_nested = self.nested.get().unwrap_or_else(|| self.check(&mut request));
         match &self.session {
             // One inside the other: the outer one has a session for both.
-            Some(session) if !is_nested && self.routes.0.error.is_none() => {
+            Some(session) if !is_nested && self.routes.inner.error.is_none() => {
                 if !request.headers().contains_key(header::COOKIE) {
                     return self.without_session(session, request);
                 }
                 // The session of an added login is found under its own name, and given that name back.
-                if let Some(tag) = self.routes.0.worker.shown_session(request.request()) {
+                if let Some(tag) = self.routes.inner.worker.shown_session(request.request()) {
                     session.cookie.show(&mut request, &tag);
                     let (response, cookie) = (session.service.call(request), Rc::clone(&session.cookie));
                     return async move {
                         let mut response = response.await?;
-                        cookie.finish(&mut response, &tag);
+                        cookie.restore_name(&mut response, &tag);
                         Ok(response)
                     }
                     .boxed_local();
@@ -164,9 +170,9 @@ where
         session: &Session<B>,
         request: ServiceRequest,
     ) -> LocalBoxFuture<'static, Outcome<B>> {
-        let (routes, save) = (Rc::clone(&self.routes.0), Rc::clone(&session.save));
+        let (inner, save) = (Rc::clone(&self.routes.inner), Rc::clone(&session.save));
         async move {
-            let response = routes.handle(request).await?;
+            let response = inner.handle(request).await?;
             if unsent_session::is_left_empty(&response) {
                 return Ok(response);
             }
@@ -182,7 +188,7 @@ impl<S, B> SalesforceMiddleware<S, B> {
         let outer = request.app_data::<WorkerState>().cloned();
         let is_nested = outer.is_some();
         self.nested.set(Some(is_nested));
-        let own = &self.routes.0.worker;
+        let own = &self.routes.inner.worker;
         let error = match outer {
             // The same one further out: what it found holds here too.
             Some(outer) if outer.salesforce().is_same(own.salesforce()) => return is_nested,
@@ -198,7 +204,7 @@ impl<S, B> SalesforceMiddleware<S, B> {
             },
         };
         if let Some(error) = error {
-            self.routes.0.error.set(error);
+            self.routes.inner.error.set(error);
         }
         let match_info = request.match_info();
         let mount = match_info.as_str().strip_suffix(match_info.unprocessed());
@@ -215,7 +221,9 @@ impl<S, B> SalesforceMiddleware<S, B> {
 
 /// Serves the auth routes, passes everything else on, and finishes the responses.
 #[derive(Debug)]
-struct AuthRoutes<S>(Rc<Inner<S>>);
+struct AuthRoutes<S> {
+    inner: Rc<Inner<S>>,
+}
 
 #[derive(Debug)]
 struct Inner<S> {
@@ -232,7 +240,7 @@ struct Inner<S> {
 
 impl<S> Clone for AuthRoutes<S> {
     fn clone(&self) -> Self {
-        Self(Rc::clone(&self.0))
+        Self { inner: Rc::clone(&self.inner) }
     }
 }
 
@@ -241,7 +249,7 @@ impl<S> AuthRoutes<S> {
         let mut data = Extensions::new();
         data.insert(worker.clone());
         let (data, error, warned) = (Rc::new(data), FoundError::default(), Cell::new(false));
-        Self(Rc::new(Inner { service, worker, data, error, is_embedded, warned }))
+        Self { inner: Rc::new(Inner { service, worker, data, error, is_embedded, warned }) }
     }
 }
 
@@ -256,12 +264,12 @@ where
     type Future = LocalBoxFuture<'static, Outcome<B>>;
 
     fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.0.service.poll_ready(cx)
+        self.inner.service.poll_ready(cx)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let routes = Rc::clone(&self.0);
-        async move { routes.handle(request).await }.boxed_local()
+        let inner = Rc::clone(&self.inner);
+        async move { inner.handle(request).await }.boxed_local()
     }
 }
 
@@ -311,7 +319,7 @@ where
         if !self.error.is_none() {
             return Ok(now(response::builder(StatusCode::INTERNAL_SERVER_ERROR).finish(), request));
         }
-        let route = routes::Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
+        let route = Route::find(&self.worker.settings().paths, request.match_info().unprocessed());
         request.add_data_container(Rc::clone(&self.data));
         if let Some(route) = route {
             return Box::pin(self.serve(route, request)).await;
@@ -327,14 +335,14 @@ where
             let reply = Reply::new(PageKind::CrossOriginRequest);
             return Ok(now(reply.page_or_json(&RequestInfo::of(request.request())), request));
         }
-        let mut response = finish((self.service.call(request).await, info))?;
+        let mut response = rewrite_errors(self.service.call(request).await, info)?;
         if watched {
             self.warn_of_second_session(response.request());
         }
-        session::finish(&mut response, self.is_embedded && !self.worker.is_nested());
+        session::settle(&mut response, self.is_embedded && !self.worker.is_nested());
         #[cfg(feature = "inbound")]
         if let Some(after) = super::after_response::AfterResponse::take(response.request()) {
-            response = Box::pin(after.finish(response)).await;
+            response = Box::pin(after.run(response)).await;
         }
         if let Some(renewal) = renewal {
             Box::pin(renewal.apply(&mut response)).await;
@@ -346,13 +354,13 @@ where
     }
 
     /// Serves one of the auth routes.
-    async fn serve(&self, route: routes::Route, mut request: ServiceRequest) -> Outcome<B> {
+    async fn serve(&self, route: Route, mut request: ServiceRequest) -> Outcome<B> {
         if let Err(allow) = route.accept(request.method()) {
             return Ok(now(response::method_not_allowed(allow), request));
         }
         let renewal = CookieRenewal::of(&self.worker, request.request());
         // The login is at a window's own address, and Canvas says itself who may frame it.
-        let may_be_framed = matches!(route, routes::Route::Logout | routes::Route::Me);
+        let may_be_framed = matches!(route, Route::Logout | Route::Me);
         let framed = self.framed_login(&request).filter(|_| may_be_framed);
         let payload = request.take_payload();
         let (request, _) = request.into_parts();

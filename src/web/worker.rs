@@ -45,7 +45,8 @@ struct Inner {
     salesforce: Salesforce,
     client: Client,
     login_cookie: LoginCookie,
-    /// Whether another Salesforce is wrapped further out: it brings the session for both. The first request shows it.
+    /// Whether another Salesforce than this one is wrapped further out: it brings the session for both. The first request
+    /// shows it.
     nested: Cell<bool>,
     /// Whether a route of this worker logs in silently.
     has_silent_routes: bool,

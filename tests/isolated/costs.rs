@@ -161,7 +161,7 @@ fn a_login_in_memory_takes_a_kibibyte() {
         let key = GrantKey::new(AppKey::from_client_id("app"), user);
         let version = GrantVersion { epoch: n, revision: 0 };
         let grant = GrantRecord::new(key, version, Sealed::from_bytes(vec![7; 620]), now, until);
-        let id = LoginKey::from_session_id(&Secret::new(n.to_string()));
+        let id = LoginKey::from_login_id(&Secret::new(n.to_string()));
         let mut login = LoginRecord::new(key, now, until);
         login.proof = Some(LoginProof::from_bytes([7; 32]));
         assert!(store.create_login(id, login, grant).now_or_never().unwrap().unwrap().is_none());

@@ -1,4 +1,5 @@
 //! [`ServiceTokenSource`]: holds the token of a service user in memory and requests a new one when Salesforce rejects it.
+//! [`ExchangedTokenSource`](super::ExchangedTokenSource) is this source with another [`TokenRequest`].
 //!
 //! These tokens do not rotate, so that no store and no lease is needed: each process has a separate token. One token
 //! request runs at a time, in a task that no caller owns. A cool-down follows a failed one.
@@ -210,7 +211,7 @@ impl Shared {
     /// Generation 0 means that there was none yet.
     async fn refresh(self: &Arc<Self>, rejected: Generation) -> Outcome {
         let now = Instant::now();
-        let (request, mut waiting) = {
+        let (task, mut waiting) = {
             let mut state = self.lock();
             let current = state.token.as_ref().map(|token| token.generation()).unwrap_or_default();
             if current != rejected
@@ -255,7 +256,7 @@ impl Shared {
                 }
             }
         };
-        if let Some(task) = request {
+        if let Some(task) = task {
             // Outside of the lock: a runtime that was shut down drops the task here, and the drop takes the lock.
             let span = task.span.clone();
             let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
@@ -296,9 +297,7 @@ impl Shared {
             }
         }
     }
-}
 
-impl Shared {
     /// Revokes a token that no caller gets.
     async fn revoke(&self, tokens: TokenResponse) {
         let token = tokens.refresh_token.unwrap_or(tokens.access_token);
@@ -332,7 +331,7 @@ struct Task {
 
 impl Task {
     async fn run(mut self) {
-        let tokens = self.request().await;
+        let tokens = self.fetch().await;
         let outcome = tokens.as_ref().map_err(Clone::clone).and_then(|tokens| self.accept(tokens));
         let event = match &outcome {
             Ok((user, _)) => {
@@ -368,7 +367,7 @@ impl Task {
     /// Sends the request until it succeeds or [`ServiceTokenTiming::deadline`] passes.
     ///
     /// Repeating it is harmless: a token whose response was lost is one more session, which expires.
-    async fn request(&self) -> Result<TokenResponse, TokenError> {
+    async fn fetch(&self) -> Result<TokenResponse, TokenError> {
         let shared = &self.shared;
         let deadline = Instant::now() + self.shared.timing.deadline;
         let _permit = match &shared.permits {
@@ -382,8 +381,8 @@ impl Task {
         let mut retries = 0;
         loop {
             let time_left = deadline.saturating_duration_since(Instant::now());
-            let request = shared.request.send(&shared.oauth, (shared.clock)());
-            let error = match timeout(time_left, request).await {
+            let sending = shared.request.send(&shared.oauth, (shared.clock)());
+            let error = match timeout(time_left, sending).await {
                 Ok(Ok(tokens)) => return Ok(tokens),
                 Ok(Err(TokenRequestError::OAuth(error))) => error,
                 Ok(Err(TokenRequestError::LoginEnded)) => return Err(TokenError::LoginRequired),

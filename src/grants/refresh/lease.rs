@@ -13,15 +13,22 @@ use crate::store::{LeaseName, StoreError};
 #[error("another process is refreshing this grant and did not finish in time")]
 struct LeaseHeld;
 
+/// How waiting for the lease ended.
+pub(super) enum Lease {
+    Acquired,
+    /// Another process stored newer tokens meanwhile.
+    Overtaken(Box<GrantTokens>),
+}
+
 impl Refresh {
-    /// Acquires the lease. Returns the newer grant if another process stored one while we waited.
-    pub(super) async fn acquire_lease(&self) -> Result<Option<GrantTokens>, GrantError> {
+    /// Acquires the lease, unless another process stores newer tokens before.
+    pub(super) async fn acquire_lease(&self) -> Result<Lease, GrantError> {
         loop {
             if self.try_acquire().await.map_err(|error| self.unavailable(error))? {
-                return Ok(None);
+                return Ok(Lease::Acquired);
             }
             if let Some(newer) = self.newer().await? {
-                return Ok(Some(newer));
+                return Ok(Lease::Overtaken(Box::new(newer)));
             }
             if self.age() >= self.timing().lease_wait {
                 return Err(self.unavailable(LeaseHeld));
@@ -66,6 +73,6 @@ impl Refresh {
 
     /// Ends the use of the lease. Returns true if it has no other user in this process.
     pub(super) fn leave_lease(&mut self) -> bool {
-        !std::mem::replace(&mut self.left, true) && self.entry.leave_lease(self.holder)
+        !std::mem::replace(&mut self.has_left_lease, true) && self.entry.leave_lease(self.holder)
     }
 }

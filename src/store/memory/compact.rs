@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn the_logins_of_a_grant_come_and_go() {
-        let key = |n: u32| LoginKey::from_session_id(&Secret::new(n.to_string()));
+        let key = |n: u32| LoginKey::from_login_id(&Secret::new(n.to_string()));
         let mut logins = Logins::default();
         for n in 0..4 {
             logins.push(key(n));

@@ -143,7 +143,7 @@ impl SessionCookie {
     }
 
     /// Gives the session of an added login back its name. The main one ends if the request is marked so.
-    pub(crate) fn finish<B>(&self, response: &mut ServiceResponse<B>, tag: &str) {
+    pub(crate) fn restore_name<B>(&self, response: &mut ServiceResponse<B>, tag: &str) {
         let removes_main = response.request().extensions().contains::<RemoveMainSession>();
         let cookies: Vec<HeaderValue> = response.headers().get_all(header::SET_COOKIE).cloned().collect();
         let is_main = |value: &HeaderValue| {

@@ -32,7 +32,7 @@ pub(crate) fn make<'a>(
     if settings.paths.slo.is_none() {
         return Ok(None);
     }
-    let keys: Vec<u8> = logins.into_iter().flat_map(|id| *LoginKey::from_session_id(id).as_bytes()).collect();
+    let keys: Vec<u8> = logins.into_iter().flat_map(|id| *LoginKey::from_login_id(id).as_bytes()).collect();
     if keys.is_empty() {
         return Ok(Some(removal(settings.scoped_name(NAME))));
     }
@@ -61,7 +61,7 @@ pub(crate) fn misses_any<'a>(
     logins: impl IntoIterator<Item = &'a Secret>,
 ) -> bool {
     let known = read(settings, headers);
-    let is_missing = |id| !known.contains(&LoginKey::from_session_id(id));
+    let is_missing = |id| !known.contains(&LoginKey::from_login_id(id));
     !known.is_empty() && logins.into_iter().any(is_missing)
 }
 
@@ -117,7 +117,7 @@ mod tests {
     fn a_handle_names_all_logins_and_that_of_an_earlier_version_one() {
         let settings = settings();
         let ids: Vec<Secret> = ["a", "b", "c", "d", "e"].into_iter().map(Secret::from).collect();
-        let keys: Vec<_> = ids.iter().map(LoginKey::from_session_id).collect();
+        let keys: Vec<_> = ids.iter().map(LoginKey::from_login_id).collect();
         for count in 1..=ids.len() {
             let cookie = make(&settings, &ids[..count]).unwrap().unwrap();
             assert_eq!(sent(cookie.value(), &settings), keys[..count]);

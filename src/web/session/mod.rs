@@ -1,4 +1,15 @@
-//! The login's cookie and the session that handlers use: separate cookies, so that neither can overwrite the other.
+//! The login's cookies and the session that handlers use: separate cookies, so that neither can overwrite the other.
+//!
+//! | file | cookie, after the name's stem | contents | who writes it |
+//! |---|---|---|---|
+//! | `login_cookie` | none, `.org.…`, `.current` | sealed: the logins of a browser | callback, logout, orgs, a change of keys |
+//! | `app_session`, `former_user`, `unsent_session` | `.session`, `.session.…` | sealed: what handlers store, and a hash of the last user | handlers, through actix-session |
+//! | `canvas_cookie` | `.canvas` | sealed: the login of a frame | the route of signed requests |
+//! | `last_host` | `.host` | plain: the last login host | callback |
+//! | `logout_handle` | `.slo` | sealed: what Salesforce's single logout may end | callback |
+//! | `cookie`, `cookie_header`, `cookie_contents`, `sealed_cookie` | - | no cookie: how cookies are named, read and sealed | - |
+//!
+//! Lifetimes: `docs/lifetimes.md`, "Cookies". Cookies of logins that have begun: `web/login`.
 //!
 //! A login travels in a sealed cookie that only the callback, the logout and a change of keys write. The actix-session
 //! session holds what handlers put there and a hash of the last user (`former_user`). A slow response that writes the
@@ -43,7 +54,7 @@ pub(crate) fn may_reseal(request: &HttpRequest) -> bool {
 ///
 /// `embedded` says that the session is the one that the middleware brings. The cookie of an app's own session is the
 /// app's concern: a `Cache-Control` beside it is left as it is.
-pub(crate) fn finish<B>(response: &mut ServiceResponse<B>, embedded: bool) {
+pub(crate) fn settle<B>(response: &mut ServiceResponse<B>, embedded: bool) {
     let request = response.request().clone();
     if embedded && app_session::was_resealed(&request) && may_reseal(&request) {
         app_session::finish_resealing(&request);

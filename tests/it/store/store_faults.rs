@@ -33,7 +33,7 @@ pub(super) fn records(browser: &str) -> (LoginKey, LoginRecord, GrantRecord) {
     let (version, sealed) =
         (GrantVersion { epoch: 1, revision: 0 }, Sealed::from_bytes(vec![0, 255, 39, 92, 10]));
     let grant = GrantRecord::new(grant_key(), version, sealed, now, end);
-    (LoginKey::from_session_id(&Secret::new(browser)), login, grant)
+    (LoginKey::from_login_id(&Secret::new(browser)), login, grant)
 }
 
 /// Every connection that the store has falls silent. That may cost the calls that meet them their second, and no more.

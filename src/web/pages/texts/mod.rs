@@ -286,7 +286,9 @@ fn request_failed(failure: RequestFailure) -> Message {
         }
         RequestFailure::Unavailable => for_now!("This cannot be done right now. Try again soon."),
         RequestFailure::IpRestricted => {
-            for_now!("Salesforce does not accept this app's address, or not at this hour. Its log says more.")
+            for_now!(
+                "Salesforce does not accept this app's address, or not at this hour. The app's log says more."
+            )
         }
         RequestFailure::Unconfirmed => Message(
             "This may not have been saved",
