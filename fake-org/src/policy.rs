@@ -56,9 +56,10 @@ impl Builder {
     }
 
     /// An Experience Cloud site of that name, a separate login host: its OAuth endpoints are below
-    /// [`FakeOrg::site_url`], and its responses name the site (`sfdc_community_url`, `sfdc_community_id`).
+    /// [`FakeOrg::site_url`], and its responses name the site (`sfdc_community_url`, `sfdc_community_id`). Several sites
+    /// share the host, as in an org with digital experiences.
     pub fn site(mut self, name: &str) -> Self {
-        self.app.site = Some(format!("/{}", name.trim_matches('/')));
+        self.app.sites.push(format!("/{}", name.trim_matches('/')));
         self
     }
 
@@ -128,10 +129,16 @@ impl FakeOrg {
         crate::web::signed_request(&self.org, &self.org.user_or_new(user.username()))
     }
 
-    /// The login URL of the Experience Cloud site: a host and a path.
+    /// The login URL of the first Experience Cloud site: a host and a path.
     #[must_use]
     pub fn site_url(&self) -> Option<String> {
-        Some(format!("{}{}", self.login_url(), self.org.app.site.as_ref()?))
+        self.site_urls().into_iter().next()
+    }
+
+    /// The login URLs of the Experience Cloud sites, in their order.
+    #[must_use]
+    pub fn site_urls(&self) -> Vec<String> {
+        self.org.app.sites.iter().map(|site| format!("{}{site}", self.login_url())).collect()
     }
 
     /// Changes the user that client credentials run as; `None` switches them off.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::builder::Builder;
-use crate::data::{Inner, Writer};
+use crate::data::{DataError, Inner, Writer};
 use crate::error::StartError;
 use crate::org::FakeOrg;
 use crate::schema_file::{record, write};
@@ -69,9 +69,12 @@ impl UserAccess {
         serde_json::from_value(access).map_err(|error| StartError::Option(format!("user access: {error}")))
     }
 
-    fn write(&self, data: &mut Inner, user: &User, by: Writer<'_>) -> Result<(), String> {
-        data.set_profile(user, by.now).map_err(|error| error.to_string())?;
-        let Some(names) = &self.permission_sets else { return Ok(()) };
+    /// Writes the records of it. Returns what the user's permission sets grant, unless they stay.
+    fn write(&self, data: &mut Inner, user: &User, by: Writer<'_>) -> Result<Option<Granted>, String> {
+        let failed = |error: DataError| error.to_string();
+        data.set_profile(user, by.now).map_err(failed)?;
+        let Some(wanted) = &self.permission_sets else { return Ok(None) };
+        let mut granted = Granted::default();
         let object = |data: &Inner, name: &str| {
             data.schema.object(name).ok_or_else(|| format!("there is no object {name}"))
         };
@@ -79,7 +82,8 @@ impl UserAccess {
         data.sqlite
             .execute("DELETE FROM \"PermissionSetAssignment\" WHERE AssigneeId = ?1", [&user.id])
             .map_err(|error| error.to_string())?;
-        for name in names.iter().map(AssignedSet::name) {
+        for assigned in wanted {
+            let name = assigned.name();
             let (namespace, local) = split_namespace(name);
             let find =
                 "SELECT Id FROM \"PermissionSet\" WHERE Name = ?1 AND COALESCE(NamespacePrefix, '') = ?2";
@@ -88,9 +92,13 @@ impl UserAccess {
                     Ok(set) => set,
                     Err(_) => write_permission_set(data, sets, name, name, by)?,
                 };
+            if let Some(granted) = assigned.granted() {
+                data.set_granted(&set, granted, by.user_id, by.now).map_err(failed)?;
+            }
+            granted.add(&data.granted_by(&set).map_err(failed)?);
             assign(data, assignments, set, &user.id, by)?;
         }
-        Ok(())
+        Ok(Some(granted))
     }
 }
 
@@ -134,12 +142,10 @@ impl Org {
     /// Changes what a user may do; the user is made if missing.
     pub(crate) fn set_user_access(&self, access: &UserAccess) -> Result<(), String> {
         let sets = access.permission_sets.iter().flatten().filter_map(AssignedSet::granted);
-        let mut granted = Granted::default();
         for set in sets {
             if let Some(unknown) = self.data.with(|data| set.unknown(&data.schema).map(str::to_owned)) {
                 return Err(format!("a permission set grants {unknown}, which this org does not have"));
             }
-            granted.add(set);
         }
         self.user_or_new(&access.username);
         let user = self.auth(|auth| {
@@ -149,15 +155,18 @@ impl Org {
             access.user_type.clone_into_some(&mut rights.user_type);
             rights.view_setup = access.view_setup.or(rights.view_setup);
             access.custom_permissions.clone_into_some(&mut rights.custom_permissions);
-            if access.permission_sets.is_some() {
-                rights.granted = granted;
-            }
             Some(user.clone())
         });
         let user = user.ok_or_else(|| format!("there is no user {}", access.username))?;
         let now = self.clock.now();
         let by = Writer { user_id: &user.id, now, allow_duplicates: true, client: "" };
-        self.data.with(|data| access.write(data, &user, by))
+        if let Some(granted) = self.data.with(|data| access.write(data, &user, by))? {
+            self.auth(|auth| {
+                let user = auth.users.iter_mut().find(|user| user.username == access.username);
+                user.map(|user| user.rights.granted = granted)
+            });
+        }
+        Ok(())
     }
 }
 
@@ -184,7 +193,9 @@ impl Builder {
     ///
     /// A permission set may grant objects and fields: `{"name":"Sales","objects":{"Account":"edit","Contact":"read"},
     /// "fields":{"Account.Phone":"read"}}`. That restricts users with the profile `Minimum Access - Salesforce`, who may do
-    /// nothing else: what they may not read does not exist for them. Users with other profiles may do everything.
+    /// nothing else: what they may not read does not exist for them. Users with other profiles may do everything. What a
+    /// set grants are records, too (`ObjectPermissions`, `FieldPermissions`), and a set that is named again without it
+    /// grants what it did.
     ///
     /// # Errors
     ///

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    GrantHandle, GrantManager, LoginId, Undecided, last_seen, manager::absent_if_corrupt,
-    sandboxes::StoredAdmission,
+    GrantHandle, GrantManager, LoginId, Undecided, last_seen,
+    manager::absent_if_corrupt,
+    recheck::RECHECK_WAIT,
+    sandboxes::{BESIDE_WAIT, StoredAdmission},
 };
 use crate::store::StoreError;
 use salesforce_connection::{Secret, UserRef, oauth::OAuthError};
@@ -42,8 +44,22 @@ enum Reason {
     Use,
     /// A page sent a request by itself.
     Request,
+    /// Its user sent a request that works with another login of the browser, or with several.
+    UseBeside,
+    /// A request is about another login of the browser.
+    Beside,
     /// A response goes on.
     Peek,
+}
+
+impl Reason {
+    fn is_use(self) -> bool {
+        matches!(self, Self::Use | Self::UseBeside)
+    }
+
+    fn is_beside(self) -> bool {
+        matches!(self, Self::UseBeside | Self::Beside)
+    }
 }
 
 impl GrantManager {
@@ -64,6 +80,16 @@ impl GrantManager {
         id: &LoginId,
     ) -> Result<FoundLogin, StoreError> {
         self.look_up(id, Reason::Request).await
+    }
+
+    /// As [`find_login`](Self::find_login), for a login beside the one that a request works with. Its org may keep the request
+    /// waiting for [`BESIDE_WAIT`] only, together with the orgs of those that are looked up at the same time.
+    pub(crate) async fn find_login_beside(
+        self: &Arc<Self>,
+        id: &LoginId,
+        is_use: bool,
+    ) -> Result<FoundLogin, StoreError> {
+        self.look_up(id, if is_use { Reason::UseBeside } else { Reason::Beside }).await
     }
 
     /// Only looks whether the login is valid, for a response that goes on.
@@ -104,7 +130,7 @@ impl GrantManager {
             return Ok(unusable);
         }
         let interval = last_seen::interval(self.config.timing.last_used_interval, lifetimes.idle);
-        if reason == Reason::Use
+        if reason.is_use()
             && now.duration_since(login.last_used_at).is_ok_and(|age| age >= interval)
             && self.last_seen.should_write(key, login.last_used_at, interval, read_at)
         {
@@ -117,8 +143,10 @@ impl GrantManager {
                 }
             });
         }
+        let beside_until = reason.is_beside().then(|| tokio::time::Instant::now() + BESIDE_WAIT);
+        let recheck_wait = if reason.is_beside() { BESIDE_WAIT } else { RECHECK_WAIT };
         if reason != Reason::Peek
-            && let Some(refused) = self.recheck(&handle).await
+            && let Some(refused) = self.recheck(&handle, recheck_wait).await
         {
             return Ok(FoundLogin::Refused(refused));
         }
@@ -131,7 +159,11 @@ impl GrantManager {
                 Some(false) => return Ok(unusable),
                 None => {}
             }
-            let found = match self.is_let_in(&handle).await {
+            let admission = match beside_until {
+                Some(until) => self.is_let_in_until(&handle, until).await,
+                None => self.is_let_in(&handle).await,
+            };
+            let found = match admission {
                 StoredAdmission::Allowed => Some(FoundLogin::Valid(handle)),
                 StoredAdmission::Undecided(cause) => Some(FoundLogin::Undecided(user, cause)),
                 StoredAdmission::Refused => return Ok(unusable),

@@ -17,7 +17,7 @@ use salesforce_connection::oauth::OAuthError;
 use tracing::{Instrument as _, debug_span};
 
 /// How long a request waits for the outcome. Afterwards it passes; the next one meets the outcome.
-const MAX_WAIT: Duration = Duration::from_secs(2);
+pub(super) const RECHECK_WAIT: Duration = Duration::from_secs(2);
 /// How often a process looks whether another one has asked: so many times per period.
 const LOOKS: u32 = 8;
 
@@ -31,10 +31,15 @@ enum Verdict {
 }
 
 impl GrantManager {
-    /// Asks Salesforce whether the grant is valid, if that is due. An outage lets the request pass.
+    /// Asks Salesforce whether the grant is valid, if that is due. An outage lets the request pass, and so does a response
+    /// that takes longer than `max_wait`.
     ///
     /// Returns why Salesforce has ended the grant, to the request that asked.
-    pub(super) async fn recheck(self: &Arc<Self>, grant: &GrantHandle) -> Option<Arc<OAuthError>> {
+    pub(super) async fn recheck(
+        self: &Arc<Self>,
+        grant: &GrantHandle,
+        max_wait: Duration,
+    ) -> Option<Arc<OAuthError>> {
         let period = self.config.recheck?;
         let now = self.config.clock.instant();
         if !grant.entry.take_recheck(now, period / LOOKS) {
@@ -49,7 +54,7 @@ impl GrantManager {
             let _ = sender.send(refused);
         };
         self.config.background.spawn(check.instrument(span));
-        tokio::time::timeout(MAX_WAIT, done).await.ok()?.ok()?
+        tokio::time::timeout(max_wait, done).await.ok()?.ok()?
     }
 
     async fn recheck_now(self: &Arc<Self>, grant: &GrantHandle, period: Duration) -> Option<Arc<OAuthError>> {

@@ -6,22 +6,30 @@ use std::{
 };
 
 use serde::Deserialize;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot};
+use tokio::{
+    sync::{Mutex as AsyncMutex, OwnedMutexGuard, oneshot},
+    time::timeout_at,
+};
 use url::Url;
 
 use super::{
     GrantHandle, GrantManager, LogInError,
     admission::{NotDecided, RefusedOrg, TIMEOUT, VerifiedLogin},
 };
-use crate::base::{evicting_map::EvictingMap, lock::lock};
+use crate::base::{backoff::Backoff, evicting_map::EvictingMap, lock::lock};
 use salesforce_connection::{
     Connection, Error, OrgId, UserId,
     oauth::{LoginHost, OAuthError},
 };
 
 /// How long after an outage, of an org or of one user's requests, the question is sent again. Until then requests get 503
-/// without a wait.
+/// without a wait. Each outage in a row doubles it.
 const OUTAGE_PAUSE: Duration = Duration::from_secs(5);
+/// Longest such pause. An org that is back may stay closed for so long, so it is half a minute only.
+const MAX_OUTAGE_PAUSE: Duration = Duration::from_secs(30);
+/// How long a request waits for the orgs of all logins beside the one that it works with: short enough that a user hardly
+/// notices, and longer than an org needs that is well.
+pub(super) const BESIDE_WAIT: Duration = Duration::from_millis(500);
 /// How long after a user's token could not read it the question is sent with this token again.
 const NOT_SAID_PAUSE: Duration = Duration::from_secs(60);
 /// How long after one question without a response in time another user's means that the org is down.
@@ -36,25 +44,37 @@ pub(super) struct Sandboxes {
     are_refused: bool,
     /// What the orgs said, as far as this process has asked.
     known: Mutex<EvictingMap<OrgId, bool>>,
-    /// The orgs of stored grants that have not said it yet. One question at a time is sent to one of them.
-    questions: Mutex<EvictingMap<OrgId, Arc<AsyncMutex<Question>>>>,
+    /// The orgs of stored grants that have not said it yet.
+    questions: Mutex<EvictingMap<OrgId, Arc<Questions>>>,
 }
 
-/// How the questions to an org have ended that it has not decided.
+/// The questions to one org that has not said yet what it is.
 #[derive(Default)]
-pub(super) struct Question {
-    outage_until: Option<Instant>,
+pub(super) struct Questions {
+    /// Held while one is sent: one at a time.
+    pub(super) turn: Arc<AsyncMutex<()>>,
+    ended: Mutex<Ended>,
+}
+
+/// How the questions to an org have ended that did not decide it.
+#[derive(Default)]
+struct Ended {
+    outage: Option<Pause>,
     /// The latest question without a response in time.
     timed_out: Option<(UserId, Instant)>,
     /// How the questions with the tokens of these users ended.
     users: EvictingMap<UserId, Pause>,
 }
 
-/// For how long the token of a user is not used again for the question.
+/// For how long the question is not sent again, to an org or with the token of a user.
 struct Pause {
     until: Instant,
+    /// How many questions in a row failed before.
+    failures: u32,
     /// Whether the org responded that this user cannot read it, rather than that the request failed.
     is_not_said: bool,
+    /// Whether the failure took longer than [`BESIDE_WAIT`].
+    was_slow: bool,
 }
 
 /// Whether a stored grant counts where sandboxes may not come in.
@@ -117,14 +137,14 @@ impl Sandboxes {
         lock(&self.known).get(&org).copied()
     }
 
-    pub(super) fn question(&self, org: OrgId) -> Arc<AsyncMutex<Question>> {
-        let mut questions = lock(&self.questions);
-        if let Some(known) = questions.get(&org) {
+    pub(super) fn questions(&self, org: OrgId) -> Arc<Questions> {
+        let mut all = lock(&self.questions);
+        if let Some(known) = all.get(&org) {
             return Arc::clone(known);
         }
-        let question = Arc::default();
-        questions.insert(org, Arc::clone(&question), |question| Arc::strong_count(question) > 1);
-        question
+        let questions = Arc::default();
+        all.insert(org, Arc::clone(&questions), |questions| Arc::strong_count(questions) > 1);
+        questions
     }
 }
 
@@ -135,19 +155,24 @@ enum NoResponse {
     GrantEnded(Option<Arc<OAuthError>>),
 }
 
-impl Question {
+impl Ended {
     /// Returns what an earlier question says about this user's grant, if it is not to be sent again now.
     fn earlier(&self, user: UserId, now: Instant) -> Option<StoredAdmission> {
         let failed_before = StoredAdmission::Undecided(NotDecided::FailedBefore(QUESTION).into());
-        if self.outage_until.is_some_and(|until| now < until) {
+        if self.outage.as_ref().is_some_and(|pause| now < pause.until) {
             return Some(failed_before);
         }
         let pause = self.users.get(&user).filter(|pause| now < pause.until)?;
         Some(if pause.is_not_said { StoredAdmission::Refused } else { failed_before })
     }
 
-    /// Notes how a question failed.
-    fn failed(&mut self, user: UserId, error: &NotDecided, now: Instant) {
+    /// Returns whether the latest question for this user kept its request waiting for nothing.
+    fn was_slow(&self, user: UserId) -> bool {
+        self.outage.iter().chain(self.users.get(&user)).any(|pause| pause.was_slow)
+    }
+
+    /// Notes how a question failed that was sent at `sent_at`.
+    fn failed(&mut self, user: UserId, error: &NotDecided, sent_at: Instant, now: Instant) {
         // One may have waited for the refresh of its user's token. Two of different users are an outage of the org.
         let is_of_user = match error {
             NotDecided::TimedOut(_) => {
@@ -158,14 +183,29 @@ impl Question {
             }
             error => error.is_of_user(),
         };
+        let before = if is_of_user { self.users.get(&user) } else { self.outage.as_ref() };
+        let failures = before.map_or(0, |pause| pause.failures);
+        let pause = Backoff { initial: OUTAGE_PAUSE, max: MAX_OUTAGE_PAUSE }.base(failures);
+        let pause = Pause {
+            until: now + pause,
+            failures: failures.saturating_add(1),
+            is_not_said: false,
+            was_slow: now.saturating_duration_since(sent_at) >= BESIDE_WAIT,
+        };
         match is_of_user {
-            true => self.pause(user, OUTAGE_PAUSE, false, now),
-            false => self.outage_until = Some(now + OUTAGE_PAUSE),
+            true => self.pause(user, pause, now),
+            false => self.outage = Some(pause),
         }
     }
 
-    fn pause(&mut self, user: UserId, pause: Duration, is_not_said: bool, now: Instant) {
-        self.users.insert(user, Pause { until: now + pause, is_not_said }, |pause| now < pause.until);
+    /// Notes that the org did not say it to this user.
+    fn not_said(&mut self, user: UserId, now: Instant) {
+        let pause = Pause { until: now + NOT_SAID_PAUSE, failures: 0, is_not_said: true, was_slow: false };
+        self.pause(user, pause, now);
+    }
+
+    fn pause(&mut self, user: UserId, pause: Pause, now: Instant) {
+        self.users.insert(user, pause, |pause| now < pause.until);
     }
 }
 
@@ -188,33 +228,51 @@ impl GrantManager {
             return StoredAdmission::of(is_let_in);
         }
         let user = grant.key().user();
-        let question = self.config.admission.sandboxes.question(user.organization_id);
-        let timed_out = || StoredAdmission::Undecided(NotDecided::TimedOut(QUESTION).into());
-        let Ok(question) = tokio::time::timeout(TIMEOUT, question.lock_owned()).await else {
+        let questions = self.config.admission.sandboxes.questions(user.organization_id);
+        let turn = Arc::clone(&questions.turn).lock_owned();
+        let Ok(turn) = tokio::time::timeout(TIMEOUT, turn).await else {
             return timed_out();
         };
         // Another request has asked meanwhile.
         if let Some(is_let_in) = self.is_let_in_now(grant) {
             return StoredAdmission::of(is_let_in);
         }
-        if let Some(earlier) = question.earlier(user.user_id, self.config.clock.instant()) {
+        if let Some(earlier) = lock(&questions.ended).earlier(user.user_id, self.config.clock.instant()) {
             return earlier;
         }
         // No request owns the question: one that goes away would leave it to the next request to find the org down.
         let (sender, receiver) = oneshot::channel();
         let (manager, grant) = (Arc::clone(self), grant.clone());
         self.config.background.spawn(async move {
-            let _ = sender.send(manager.send_question(grant, question).await);
+            let _ = sender.send(manager.send_question(grant, &questions, turn).await);
         });
         receiver.await.unwrap_or_else(|_| timed_out())
+    }
+
+    /// As [`is_let_in`](Self::is_let_in), for a login beside the one that a request works with: waits until `until` only.
+    /// Without a response by then it is not decided, and the question goes on. Where the question before was slow, nothing
+    /// waits for it.
+    pub(super) async fn is_let_in_until(
+        self: &Arc<Self>,
+        grant: &GrantHandle,
+        until: tokio::time::Instant,
+    ) -> StoredAdmission {
+        let user = grant.key().user();
+        let questions = self.config.admission.sandboxes.questions(user.organization_id);
+        let was_slow = lock(&questions.ended).was_slow(user.user_id);
+        // The first poll sends the question all the same.
+        let until = if was_slow { tokio::time::Instant::now() } else { until };
+        timeout_at(until, self.is_let_in(grant)).await.unwrap_or_else(|_| timed_out())
     }
 
     /// Sends the question, and notes how it ended.
     async fn send_question(
         self: Arc<Self>,
         grant: GrantHandle,
-        mut question: OwnedMutexGuard<Question>,
+        questions: &Questions,
+        _turn: OwnedMutexGuard<()>,
     ) -> StoredAdmission {
+        let sent_at = self.config.clock.instant();
         let user = grant.key().user();
         let connection = Connection::new(&self.config.client, Arc::new(grant)).with_timeout(TIMEOUT);
         let response = fetch_is_sandbox(&connection).await;
@@ -225,13 +283,13 @@ impl GrantManager {
                 StoredAdmission::of(!is_sandbox)
             }
             Ok(None) => {
-                question.pause(user.user_id, NOT_SAID_PAUSE, true, now);
+                lock(&questions.ended).not_said(user.user_id, now);
                 StoredAdmission::Refused
             }
             Err(NoResponse::GrantEnded(reason)) => StoredAdmission::Ended(reason),
             Err(NoResponse::NotDecided(error)) => {
                 tracing::warn!(%error, org = %user.organization_id, "{NOT_SAID}");
-                question.failed(user.user_id, &error, now);
+                lock(&questions.ended).failed(user.user_id, &error, sent_at, now);
                 StoredAdmission::Undecided(error.into())
             }
         }
@@ -265,6 +323,10 @@ impl GrantManager {
             None => Err(RefusedOrg::PerhapsSandbox.into()),
         }
     }
+}
+
+fn timed_out() -> StoredAdmission {
+    StoredAdmission::Undecided(NotDecided::TimedOut(QUESTION).into())
 }
 
 /// Fetches from an org whether it is a sandbox; scratch orgs count as one. `None` if the user may not read it.

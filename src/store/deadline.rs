@@ -214,8 +214,9 @@ impl Store for DeadlineStore {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'a, DisconnectedOwner> {
-        self.call("disconnect_owner", self.store.disconnect_owner(key, expected, keep_unused))
+        self.call("disconnect_owner", self.store.disconnect_owner(key, expected, keep_unused, ended_at))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

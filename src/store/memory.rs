@@ -50,6 +50,8 @@ struct State {
     owners: HashMap<GrantKey, HashSet<OwnedKey>>,
     /// Deleted logins, and until when they are remembered.
     tombstones: HashMap<LoginKey, SystemTime>,
+    /// When connections were ended, and until when that is remembered.
+    ended: HashMap<OwnedKey, (SystemTime, SystemTime)>,
     /// One-time values and leases expire by monotonic time. They are never older than this process, and a change of the
     /// wall clock must not lengthen them.
     once: HashMap<OneTimeKey, Instant>,
@@ -136,6 +138,7 @@ impl State {
         self.sweep_owned(now);
         self.leases.retain(|_, (_, until)| *until > instant);
         self.tombstones.retain(|_, until| *until > now);
+        self.ended.retain(|_, (_, until)| *until > now);
         while self.once_by_age.first_key_value().is_some_and(|((until, _), ())| *until <= instant) {
             self.forget_oldest_once();
         }
@@ -294,7 +297,7 @@ impl Store for MemoryStore {
     ) -> StoreFuture<'_, ConnectedOwner> {
         self.with(move |state, now| {
             state.changes += 1;
-            Ok(state.connect(owned, grant, keep_unused, now))
+            state.connect(owned, grant, keep_unused, now)
         })
     }
 
@@ -313,10 +316,11 @@ impl Store for MemoryStore {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
         self.with(move |state, now| {
             state.changes += 1;
-            Ok(state.disconnect(&key, &expected, keep_unused, now))
+            Ok(state.disconnect(&key, &expected, keep_unused, (ended_at, now)))
         })
     }
 

@@ -80,7 +80,8 @@ use futures_util::future::BoxFuture;
 
 use salesforce_connection::{OrgId, UserRef};
 
-/// How long a store remembers that a login was deleted, ten minutes, so that a delayed `create_login` cannot restore it.
+/// How long a store remembers that a login or a connection was deleted, ten minutes, so that a delayed `create_login` or
+/// `connect_owner` cannot restore it.
 /// Longer than any command can be delayed on its way to a store.
 pub const TOMBSTONE: Duration = Duration::from_secs(600);
 
@@ -94,7 +95,7 @@ pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 /// absent in every response.
 ///
 /// An operation that failed may still take effect later. A deleted login stays deleted, even if a delayed creation of it
-/// arrives afterwards.
+/// arrives afterwards, and so does a connection of an owner.
 pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Creates a login and stores the grant that it uses, in one step.
     ///
@@ -177,6 +178,11 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Replaces a connection under the same key, and any grant of the same [`GrantKey`]. If the connection used another
     /// grant before, that one is [disconnected](Self::disconnect_owner), with this `keep_unused`. While an owner uses a
     /// grant, the grant expires no earlier than the owner's record, whatever replaces it.
+    ///
+    /// # Errors
+    /// [`StoreError::AlreadyExists`] if the stored connection has a later `connected_at`, or if one was
+    /// [disconnected](Self::disconnect_owner) within the last ten minutes at a later time than the `connected_at` of this
+    /// one: it was delayed. Nothing is changed then. Of two with the same millisecond the second counts.
     fn connect_owner<'a>(
         &'a self,
         owned: OwnedRecord,
@@ -199,11 +205,15 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// A grant that is still used expires with the last of its logins and owners again, but no earlier than
     /// `keep_unused` after its [`updated_at`](GrantRecord::updated_at). Until then it stays even if nothing uses it.
     /// Zero: it is not kept.
+    ///
+    /// `ended_at` is when the owner asked for the end, by the clock that `connected_at` is from. The store remembers it for
+    /// ten minutes, also if no connection is there, but not if it is another one.
     fn disconnect_owner<'a>(
         &'a self,
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'a, DisconnectedOwner>;
 
     /// Returns the connections of owners that `filter` selects.

@@ -1,6 +1,7 @@
 //! Cookies that a response brings again: logins under the newest key, and a logout handle that misses a login.
 
 use actix_web::{HttpRequest, body::EitherBody, cookie::Cookie, dev::ServiceResponse};
+use futures_util::future;
 
 use super::{
     response::ResponseFormat,
@@ -64,12 +65,17 @@ impl CookieRenewal {
 /// One may have ended while the request was handled. A login that replaced it must not be overwritten, so the store is
 /// asked once more.
 async fn logins(worker: &WorkerState, request: &HttpRequest) -> Vec<Cookie<'static>> {
-    let (mut cookies, mut ids) = (Vec::new(), Vec::new());
-    for login in worker.browser_logins(request) {
+    let logins = worker.browser_logins(request);
+    // The current one has been looked up for the request.
+    let found = future::join_all(logins.iter().map(async |login| {
         let id = LoginId::new(login.contents.id.clone());
-        if matches!(worker.grants().find_login_without_use(&id).await, Ok(FoundLogin::Valid(_))) {
+        worker.grants().find_login_beside(&id, false).await
+    }));
+    let (mut cookies, mut ids) = (Vec::new(), Vec::new());
+    for (login, found) in logins.iter().zip(found.await) {
+        if matches!(found, Ok(FoundLogin::Valid(_) | FoundLogin::Undecided(..))) {
             cookies.extend(worker.login_cookie(&login.slot, &login.contents));
-            ids.push(login.contents.id);
+            ids.push(login.contents.id.clone());
         }
     }
     if cookies.is_empty() {

@@ -233,7 +233,7 @@ impl WorkerState {
         }
         let ids = self.browser_logins(request).into_iter().map(|login| LoginId::new(login.contents.id));
         let ids: Vec<_> = ids.collect();
-        let found = future::join_all(ids.iter().map(|id| self.grants().find_login(id))).await;
+        let found = future::join_all(ids.iter().map(|id| self.grants().find_login_beside(id, true))).await;
         !found.iter().all(|found| matches!(found, Ok(FoundLogin::Over)))
     }
 

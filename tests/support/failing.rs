@@ -233,8 +233,9 @@ impl Store for FailingStore {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'a, DisconnectedOwner> {
-        self.guard_end(move || self.inner.disconnect_owner(key, expected, keep_unused))
+        self.guard_end(move || self.inner.disconnect_owner(key, expected, keep_unused, ended_at))
     }
 
     fn list_owned<'a>(&'a self, filter: OwnedFilter) -> StoreFuture<'a, Vec<OwnedRecord>> {

@@ -11,8 +11,8 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) client_id: String,
     pub(crate) client_secret: String,
-    /// The path of an Experience Cloud site, with a leading slash: users log in there too.
-    pub(crate) site: Option<String>,
+    /// The paths of Experience Cloud sites, with a leading slash: users log in there too.
+    pub(crate) sites: Vec<String>,
 }
 
 /// A consumer key and its secret.
@@ -79,7 +79,7 @@ impl Default for App {
             name: "Example App".into(),
             client_id: "3MVG9FakeOrg.ExternalClientApp_nTK2Wzvd0UJxGw7VbYcQe5RmPz1SaLh8Xo4Df6Kj9Ti3".into(),
             client_secret: "FAKE0RG5ECRET7C1B9E2D4A6F80313579BDF02468ACE13579BDF02468ACE0123".into(),
-            site: None,
+            sites: Vec::new(),
         }
     }
 }

@@ -74,9 +74,9 @@ struct Args {
     /// Send responses uncompressed, also to clients that accept gzip.
     #[arg(long)]
     no_compress: bool,
-    /// Serve an Experience Cloud site of this name, below the login host.
+    /// Serve an Experience Cloud site of this name, below the login host. May be given several times.
     #[arg(long)]
-    site: Option<String>,
+    site: Vec<String>,
     /// Stop when standard input ends, as it does when the parent process ends.
     #[arg(long)]
     stop_with_stdin: bool,
@@ -123,7 +123,7 @@ async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(username) = &args.execution_user {
         builder = builder.execution_user(username);
     }
-    if let Some(name) = &args.site {
+    for name in &args.site {
         builder = builder.site(name);
     }
     if let Some(file) = &args.certificate {

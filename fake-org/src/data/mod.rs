@@ -5,6 +5,7 @@ mod convert;
 pub(crate) mod csv;
 mod error;
 mod files;
+mod permissions;
 mod rows;
 mod rules;
 mod samples;

@@ -150,16 +150,18 @@ impl Hosts {
             self.enter_instance_path(parts);
             return;
         }
-        let Some(site) = self.org.app.site.as_ref() else { return };
         let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
-        let below = target.strip_prefix(site.as_str());
-        // Where a site of Lightning Web Runtime has its configuration (made after Winter '23).
-        let of_lwr = below.and_then(|rest| rest.strip_prefix("vforcesite"));
-        let of_lwr = of_lwr.filter(|rest| rest.starts_with("/.well-known/openid-configuration"));
-        let inner = of_lwr.or(below).filter(|rest| rest.starts_with('/'));
-        if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
-            parts.uri = uri;
-            parts.extensions.insert(web::http_request::Site(site.clone()));
+        for site in &self.org.app.sites {
+            let below = target.strip_prefix(site.as_str());
+            // Where a site of Lightning Web Runtime has its configuration (made after Winter '23).
+            let of_lwr = below.and_then(|rest| rest.strip_prefix("vforcesite"));
+            let of_lwr = of_lwr.filter(|rest| rest.starts_with("/.well-known/openid-configuration"));
+            let inner = of_lwr.or(below).filter(|rest| rest.starts_with('/'));
+            if let Some(uri) = inner.and_then(|rest| rest.parse().ok()) {
+                parts.uri = uri;
+                parts.extensions.insert(web::http_request::Site(site.clone()));
+                return;
+            }
         }
     }
 

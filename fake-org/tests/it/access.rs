@@ -205,3 +205,79 @@ async fn what_permission_sets_grant_holds_at_each_endpoint() {
     let path = format!("/sobjects/Account/{}", made.json()["id"].as_str().unwrap());
     assert_eq!(api.delete(&path).await.status, 204);
 }
+
+/// What a permission set grants is what its records say.
+#[tokio::test]
+async fn permissions_of_objects_and_fields_are_records() {
+    let org = FakeOrg::start().await.unwrap();
+    let sets = json!([
+        {
+            "name": "Readers", "objects": { "account": "edit", "Contact": "read" },
+            "fields": { "Account.industry": "edit", "Contact.Phone": "read" },
+        },
+        "Billing",
+    ]);
+    let restricted = "Minimum Access - Salesforce";
+    org.set_user_access(&org.user(BEN), &json!({ "profile": restricted, "permission_sets": sets })).unwrap();
+    let (ada, ben) = (Api::of(&org), as_ben(&org));
+
+    let of_ben = format!(
+        "FROM ObjectPermissions WHERE ParentId IN (SELECT PermissionSetId FROM PermissionSetAssignment WHERE \
+         AssigneeId = '{}') ORDER BY SobjectType",
+        org.user(BEN).id()
+    );
+    let select = "SELECT SobjectType, PermissionsRead, PermissionsCreate, PermissionsEdit, PermissionsDelete, \
+                  PermissionsViewAllRecords, PermissionsModifyAllRecords, Parent.Name";
+    let found = ada.records(&format!("{select} {of_ben}")).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    for (record, object, edits) in [(&found[0], "Account", true), (&found[1], "Contact", false)] {
+        assert_eq!((&record["SobjectType"], &record["Parent"]["Name"]), (&object.into(), &"Readers".into()));
+        assert_eq!(record["PermissionsRead"], true);
+        for right in ["PermissionsCreate", "PermissionsEdit", "PermissionsDelete"] {
+            assert_eq!(record[right], edits, "{object} {right}");
+        }
+        assert_eq!(
+            (&record["PermissionsViewAllRecords"], &record["PermissionsModifyAllRecords"]),
+            (&json!(false), &json!(false))
+        );
+    }
+    let fields = "SELECT Id, SobjectType, Field, PermissionsRead, PermissionsEdit FROM FieldPermissions \
+                  WHERE Parent.Name = 'Readers' ORDER BY Field";
+    let found = ada.records(fields).await;
+    let found: Vec<_> = found
+        .iter()
+        .map(|record| {
+            assert!(record["Id"].as_str().unwrap().starts_with("01k"));
+            json!([
+                record["SobjectType"],
+                record["Field"],
+                record["PermissionsRead"],
+                record["PermissionsEdit"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            json!(["Account", "Account.Industry", true, true]),
+            json!(["Contact", "Contact.Phone", true, false])
+        ]
+    );
+    let described = ada.get("/sobjects/ObjectPermissions/describe").await.json();
+    assert_eq!((&described["keyPrefix"], &described["createable"]), (&"110".into(), &json!(false)));
+
+    // Setup only.
+    assert_eq!(ben.query("SELECT Id FROM FieldPermissions").await.json()[0]["errorCode"], "INVALID_TYPE");
+    // Another user of the same set, and the set with fewer rights.
+    let eve = org.user("eve@example.com");
+    let access = json!({ "profile": restricted, "permission_sets": ["Readers"] });
+    org.set_user_access(&eve, &access).unwrap();
+    let api = Api { token: org.issue_tokens(&eve, "api").access_token, ..Api::of(&org) };
+    assert_eq!(api.query("SELECT Industry FROM Account").await.status, 200);
+    assert_eq!(api.query("SELECT Phone FROM Account").await.status, 400);
+    let fewer = json!([{ "name": "Readers", "objects": { "Account": "read" } }]);
+    org.set_user_access(&eve, &json!({ "permission_sets": fewer })).unwrap();
+    assert_eq!(api.query("SELECT Industry FROM Account").await.status, 400);
+    assert_eq!(ada.records(&format!("{select} FROM ObjectPermissions")).await.len(), 1);
+    assert!(ada.records(fields).await.is_empty());
+}

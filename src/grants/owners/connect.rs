@@ -81,7 +81,7 @@ impl GrantManager {
         connection.replaces.extend(former);
         for app in self.config.apps.keys().filter(|app| *app != grant.key.app()) {
             let other = absent_if_corrupt(store.load_owned(owned.key(app)).await)?;
-            connection.others.extend(other.map(PendingDisconnect::of));
+            connection.others.extend(other.map(|other| PendingDisconnect::of(other, now)));
         }
         Ok(store.connect_owner(owned_record, record, keep_unused).await?)
     }

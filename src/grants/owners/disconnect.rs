@@ -1,12 +1,15 @@
 //! Ends connections of owners, and retries while the store is unavailable.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     super::{AuthEvent, GrantManager, RevokeOnLogout, end_retries::EndRetries, manager::absent_if_corrupt},
     OwnedName,
 };
-use crate::store::{DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, StoreError};
+use crate::store::{DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed, StoreError};
 
 /// A connection as it was read.
 pub(super) type Known = (OwnedRecord, Option<GrantRecord>);
@@ -18,14 +21,16 @@ pub(super) struct PendingDisconnect {
     /// The connection before its end: a newer one of the same name stays. If the store's response is lost, only this copy
     /// still has the tokens to revoke.
     known: Option<Known>,
+    /// When it was asked for. What was connected later stays.
+    ended_at: SystemTime,
     /// Whether an attempt failed, which may have taken effect.
     unsure: bool,
 }
 
 impl PendingDisconnect {
     /// The end of this connection.
-    pub(super) fn of(known: Known) -> Self {
-        Self { key: known.0.key, known: Some(known), unsure: false }
+    pub(super) fn of(known: Known, ended_at: SystemTime) -> Self {
+        Self { key: known.0.key, known: Some(known), ended_at, unsure: false }
     }
 }
 
@@ -46,7 +51,8 @@ impl GrantManager {
         let mut was_there = false;
         let mut failed = None;
         for app in self.config.apps.keys() {
-            let mut pending = PendingDisconnect { key: owned.key(app), known: None, unsure: false };
+            let ended_at = self.config.clock.now();
+            let mut pending = PendingDisconnect { key: owned.key(app), known: None, ended_at, unsure: false };
             match self.try_disconnect(&mut pending).await {
                 Ok(ended) => was_there |= ended,
                 Err(error) => {
@@ -87,11 +93,18 @@ impl GrantManager {
             };
             let known = match found {
                 Some(found) if !is_other(&found) => pending.known.insert(found),
+                None if pending.known.is_none() => {
+                    if self.forbid_delayed(pending).await? {
+                        return Ok(false);
+                    }
+                    continue;
+                }
                 other => return self.ended_before(pending, other.is_none()).await,
             };
             let (expected, keep_unused) = (known.0.sealed.clone(), self.keep_unused(known.1.as_ref()));
             pending.unsure = true;
-            match self.config.store.disconnect_owner(pending.key, expected, keep_unused).await? {
+            let (store, ended_at) = (&self.config.store, pending.ended_at);
+            match store.disconnect_owner(pending.key, expected, keep_unused, ended_at).await? {
                 DisconnectedOwner::NotFound | DisconnectedOwner::Changed => pending.unsure = was_unsure,
                 DisconnectedOwner::GrantKept(grant) => {
                     self.report_disconnected(pending.key, grant);
@@ -104,6 +117,15 @@ impl GrantManager {
                 }
             }
         }
+    }
+
+    /// Has the store refuse a connection from before this end that may still be on its way. Returns `false` if it is there
+    /// now.
+    async fn forbid_delayed(&self, pending: &PendingDisconnect) -> Result<bool, StoreError> {
+        // No connection has this content.
+        let (nothing, store) = (Sealed::from_bytes(Vec::new()), &self.config.store);
+        let ended = store.disconnect_owner(pending.key, nothing, Duration::ZERO, pending.ended_at).await?;
+        Ok(ended != DisconnectedOwner::Changed)
     }
 
     /// Returns whether an earlier attempt, whose response was lost, has ended the connection. Revokes the tokens of its

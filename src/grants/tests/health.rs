@@ -64,7 +64,13 @@ impl Store for BrokenStore {
     fn load_owned(&self, _: OwnedKey) -> StoreFuture<'_, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.fail()
     }
-    fn disconnect_owner(&self, _: OwnedKey, _: Sealed, _: Duration) -> StoreFuture<'_, DisconnectedOwner> {
+    fn disconnect_owner(
+        &self,
+        _: OwnedKey,
+        _: Sealed,
+        _: Duration,
+        _: SystemTime,
+    ) -> StoreFuture<'_, DisconnectedOwner> {
         self.fail()
     }
     fn list_owned(&self, _: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

@@ -29,8 +29,8 @@ async fn asking() -> (Fleet, Arc<GrantManager>, GrantHandle) {
 #[tokio::test]
 async fn waiting_for_the_question_of_another_request_has_a_limit() {
     let (_fleet, manager, grant) = asking().await;
-    let question = manager.config.admission.sandboxes.question(grant.key().user().organization_id);
-    let asks = question.lock().await;
+    let questions = manager.config.admission.sandboxes.questions(grant.key().user().organization_id);
+    let asks = questions.turn.lock().await;
     tokio::time::pause();
     let hour = Duration::from_secs(3_600);
     let found = tokio::time::timeout(hour, manager.is_let_in(&grant)).await.expect("it waits without end");

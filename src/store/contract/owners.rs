@@ -11,6 +11,7 @@ pub(super) async fn check(store: &dyn Store) -> Checked {
     a_connection_that_moves_leaves_nothing_behind(store).await?;
     an_unused_grant_is_kept(store).await?;
     a_connection_is_ended_if_it_is_the_expected(store).await?;
+    a_delayed_connection_does_not_count(store).await?;
     a_connection_outlives_its_grant(store).await?;
     connections_are_listed_by_owner_and_by_grant(store).await
 }
@@ -62,7 +63,7 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
 
     // The last login goes, then one owner, then the other.
     expect(must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant), PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(
         must(store.load_owned(one.key).await, PROMISE)?.is_none(),
@@ -75,13 +76,13 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         && owned.grant == sample.grant
         && of_grant.is_some_and(|grant| grant.version == third);
     expect(is_whole, "a connection is read back with its grant")?;
-    let ended = must(store.disconnect_owner(two.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(two.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(
         matches!(ended, DisconnectedOwner::GrantDeleted(grant) if grant.version == third),
         "the end of the last use returns the grant",
     )?;
     expect(must(store.load_grant(sample.grant).await, PROMISE)?.is_none(), PROMISE)?;
-    let again = must(store.disconnect_owner(two.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let again = must(store.disconnect_owner(two.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(again == DisconnectedOwner::NotFound, "a connection is ended once")?;
 
     // A login that is left keeps the grant, too.
@@ -92,7 +93,7 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
     .map(drop)?;
     let left = login_key()?;
     must(store.create_login(left, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(one.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     expect(must(store.load_login(left).await, PROMISE)?.is_some(), PROMISE)?;
     expect(matches!(must(store.delete_login(left).await, PROMISE)?, DeletedLogin::GrantDeleted(_)), PROMISE)?;
@@ -107,8 +108,8 @@ async fn a_grant_lives_while_a_login_or_an_owner_uses_it(store: &dyn Store) -> C
         }
         let (login, one, two) = futures_util::future::join3(
             store.delete_login(key),
-            store.disconnect_owner(one.key, sealed(), AT_ONCE),
-            store.disconnect_owner(two.key, sealed(), AT_ONCE),
+            store.disconnect_owner(one.key, sealed(), AT_ONCE, SystemTime::now()),
+            store.disconnect_owner(two.key, sealed(), AT_ONCE, SystemTime::now()),
         )
         .await;
         let last = usize::from(matches!(must(login, PROMISE)?, DeletedLogin::GrantDeleted(_)))
@@ -146,7 +147,7 @@ async fn a_grant_with_an_owner_does_not_expire(store: &dyn Store) -> Checked {
     // Afterwards it lasts as long as its last login.
     let brief = LoginRecord { expires_at: SystemTime::now() + SOON, ..login(sample.grant) };
     must(store.create_login(login_key()?, brief, soon(version()?)).await, PROMISE)?;
-    let ended = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
     tokio::time::sleep(SOON * 2).await;
     expect(
@@ -182,8 +183,8 @@ async fn a_connection_that_moves_leaves_nothing_behind(store: &dyn Store) -> Che
     let connected = must(store.connect_owner(owned.uses(sample.grant), back, AT_ONCE).await, PROMISE)?;
     expect(connected.deleted.is_none(), PROMISE)?;
     expect(must(store.load_grant(sample.other_grant).await, PROMISE)?.is_some(), PROMISE)?;
-    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)?;
-    must(store.disconnect_owner(other.key, sealed(), AT_ONCE).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE).map(drop)?;
+    must(store.disconnect_owner(other.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE).map(drop)
 }
 
 /// For as long as the caller says, counted from the grant's last change.
@@ -207,13 +208,19 @@ async fn an_unused_grant_is_kept(store: &dyn Store) -> Checked {
     let kept = DisconnectedOwner::GrantKept(sample.grant);
 
     connect(sample.grant).await.map(drop)?;
-    expect(must(store.disconnect_owner(owned.key, sealed(), KEEP).await, PROMISE)? == kept, PROMISE)?;
+    expect(
+        must(store.disconnect_owner(owned.key, sealed(), KEEP, SystemTime::now()).await, PROMISE)? == kept,
+        PROMISE,
+    )?;
     is_kept(sample.grant).await?;
     // Beside a login that ends earlier.
     connect(sample.grant).await.map(drop)?;
     let key = login_key()?;
     must(store.create_login(key, login(sample.grant), grant(sample.grant, version()?)).await, PROMISE)?;
-    expect(must(store.disconnect_owner(owned.key, sealed(), KEEP).await, PROMISE)? == kept, PROMISE)?;
+    expect(
+        must(store.disconnect_owner(owned.key, sealed(), KEEP, SystemTime::now()).await, PROMISE)? == kept,
+        PROMISE,
+    )?;
     is_kept(sample.grant).await?;
     // By a connection that moves.
     connect(sample.grant).await.map(drop)?;
@@ -225,7 +232,7 @@ async fn an_unused_grant_is_kept(store: &dyn Store) -> Checked {
     // A grant whose last change is longer ago is not kept.
     let brief = Duration::from_millis(1);
     tokio::time::sleep(brief * 50).await;
-    let ended = must(store.disconnect_owner(owned.key, sealed(), brief).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, sealed(), brief, SystemTime::now()).await, PROMISE)?;
     expect(matches!(ended, DisconnectedOwner::GrantDeleted(_)), PROMISE)?;
     must(store.delete_grant(sample.grant, None).await, PROMISE).map(drop)
 }
@@ -249,21 +256,67 @@ async fn a_connection_is_ended_if_it_is_the_expected(store: &dyn Store) -> Check
     };
     connect(sealed()).await?;
     let version = connect(newer()).await?;
-    let late = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE)?;
+    let late = must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(late == DisconnectedOwner::Changed, PROMISE)?;
     is_newer(version).await?;
-    let ended = must(store.disconnect_owner(owned.key, newer(), AT_ONCE).await, PROMISE)?;
+    let ended = must(store.disconnect_owner(owned.key, newer(), AT_ONCE, SystemTime::now()).await, PROMISE)?;
     expect(matches!(ended, DisconnectedOwner::GrantDeleted(_)), PROMISE)?;
 
     // An end and a new connection, in any order.
     for _ in 0..CALLERS {
         connect(sealed()).await?;
-        let end = store.disconnect_owner(owned.key, sealed(), AT_ONCE);
+        let end = store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now());
         let (ended, version) = futures_util::future::join(end, connect(newer())).await;
         expect(must(ended, PROMISE)? != DisconnectedOwner::NotFound, PROMISE)?;
         is_newer(version?).await?;
     }
-    must(store.disconnect_owner(owned.key, newer(), AT_ONCE).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, newer(), AT_ONCE, SystemTime::now()).await, PROMISE).map(drop)
+}
+
+async fn a_delayed_connection_does_not_count(store: &dyn Store) -> Checked {
+    const PROMISE: &str =
+        "a connection from before the end of its name, or from before a newer one, is not stored";
+    let sample = Sample::new()?;
+    let (owned, other) = (Owned::new()?, Owned::new()?);
+    let second = Duration::from_secs(1);
+    let start = SystemTime::now();
+    let connect = async |owned: &Owned, connected_at: SystemTime| {
+        let record = OwnedRecord { connected_at, ..owned.uses(sample.grant) };
+        store.connect_owner(record, grant(sample.grant, version()?), AT_ONCE).await.map_or_else(
+            |error| match error {
+                StoreError::AlreadyExists => Ok(false),
+                error => must(Err(error), PROMISE),
+            },
+            |_| Ok(true),
+        )
+    };
+    let is_there = async || Ok(must(store.load_owned(owned.key).await, PROMISE)?.is_some());
+    let end =
+        async |ended_at| must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, ended_at).await, PROMISE);
+
+    // None was there: the one from before is on its way.
+    expect(end(start).await? == DisconnectedOwner::NotFound, PROMISE)?;
+    expect(!connect(&owned, start - second).await? && !is_there().await?, PROMISE)?;
+    expect(must(store.load_grant(sample.grant).await, PROMISE)?.is_none(), "it stores no grant, either")?;
+    expect(connect(&other, start - second).await?, "another owner's connection counts")?;
+    // The owner connects again at once.
+    expect(connect(&owned, start).await? && is_there().await?, "a newer connection counts after an end")?;
+    expect(connect(&owned, start + second).await?, "a newer connection replaces an older one")?;
+    expect(!connect(&owned, start).await? && is_there().await?, PROMISE)?;
+    let ended = end(start + second * 2).await?;
+    expect(ended == DisconnectedOwner::GrantKept(sample.grant), PROMISE)?;
+    expect(!connect(&owned, start + second).await? && !is_there().await?, PROMISE)?;
+    let listed = must(store.list_owned(OwnedFilter::Owner(owned.owner)).await, PROMISE)?;
+    expect(listed.is_empty(), "the end of a connection is not listed")?;
+    // An end that comes late itself takes nothing back.
+    expect(end(start).await? == DisconnectedOwner::NotFound, PROMISE)?;
+    expect(!connect(&owned, start + second).await? && !is_there().await?, PROMISE)?;
+    expect(
+        connect(&owned, start + second * 3).await? && is_there().await?,
+        "a newer connection counts after an end",
+    )?;
+    end(start + second * 4).await.map(drop)?;
+    must(store.disconnect_owner(other.key, sealed(), AT_ONCE, start).await, PROMISE).map(drop)
 }
 
 async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
@@ -288,7 +341,7 @@ async fn a_connection_outlives_its_grant(store: &dyn Store) -> Checked {
         must(store.delete_login(key).await, PROMISE)? == DeletedLogin::GrantKept(sample.grant),
         "a grant that an owner uses survives the last login",
     )?;
-    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)
+    must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE).map(drop)
 }
 
 async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Checked {
@@ -323,7 +376,8 @@ async fn connections_are_listed_by_owner_and_by_grant(store: &dyn Store) -> Chec
     expect(found.is_some_and(|(owned, _)| owned.sealed == new), RESEALED)?;
     expect(must(store.reseal_owned(one.key, new, old).await, RESEALED)?, RESEALED)?;
     for owned in [&one, &second, &other] {
-        must(store.disconnect_owner(owned.key, sealed(), AT_ONCE).await, PROMISE).map(drop)?;
+        must(store.disconnect_owner(owned.key, sealed(), AT_ONCE, SystemTime::now()).await, PROMISE)
+            .map(drop)?;
     }
     let listed = must(store.list_owned(OwnedFilter::Owner(one.owner)).await, PROMISE)?;
     expect(listed.is_empty(), "a connection that was ended is not listed")

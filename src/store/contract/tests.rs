@@ -34,6 +34,7 @@ enum Defect {
     KeepsNothing,
     MovesAndKeepsNothing,
     EndsAnyConnection,
+    ForgetsEnds,
     MovesPositionsBlindly,
     RefusesRepeatedWrite,
     MakesMissingPosition,
@@ -183,7 +184,10 @@ impl Store for Broken {
                 (Defect::BreaksOwners, _) => {
                     for owned in self.0.list_owned(OwnedFilter::Grants(GrantFilter::User(key.user()))).await?
                     {
-                        let _ = self.0.disconnect_owner(owned.key, owned.sealed, Duration::ZERO).await?;
+                        let _ = self
+                            .0
+                            .disconnect_owner(owned.key, owned.sealed, Duration::ZERO, SystemTime::UNIX_EPOCH)
+                            .await?;
                         self.0.put_grant(GrantRecord { version: expected, ..broken.clone() }).await?;
                     }
                     self.0.break_grant(expected, broken).await
@@ -222,16 +226,18 @@ impl Store for Broken {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
+        let ended_at = if self.1 == Defect::ForgetsEnds { SystemTime::UNIX_EPOCH } else { ended_at };
         let keep_unused = if self.1 == Defect::KeepsNothing { Duration::ZERO } else { keep_unused };
         if self.1 != Defect::EndsAnyConnection {
-            return self.0.disconnect_owner(key, expected, keep_unused);
+            return self.0.disconnect_owner(key, expected, keep_unused, ended_at);
         }
         Box::pin(async move {
             let Some((owned, _)) = self.0.load_owned(key).await? else {
                 return Ok(DisconnectedOwner::NotFound);
             };
-            self.0.disconnect_owner(key, owned.sealed, keep_unused).await
+            self.0.disconnect_owner(key, owned.sealed, keep_unused, ended_at).await
         })
     }
 
@@ -364,6 +370,10 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::LeavesFormerGrant, "a connection that moves to another grant releases the former one"),
         (Defect::KeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
         (Defect::EndsAnyConnection, "a connection is ended only if it is the expected one"),
+        (
+            Defect::ForgetsEnds,
+            "a connection from before the end of its name, or from before a newer one, is not stored",
+        ),
         (Defect::MovesAndKeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),
         (Defect::MovesPositionsBlindly, "one of many writers moves a position"),
         (Defect::RefusesRepeatedWrite, "a write that took effect may be repeated"),

@@ -3,7 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    super::{ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed},
+    super::{
+        ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed, StoreError,
+        TOMBSTONE, encoding::millis,
+    },
     State, StoredLogin,
 };
 
@@ -32,13 +35,19 @@ impl State {
         grant: GrantRecord,
         keep_unused: Duration,
         now: SystemTime,
-    ) -> ConnectedOwner {
+    ) -> Result<ConnectedOwner, StoreError> {
+        let ended =
+            self.ended.get(&owned.key).filter(|(_, until)| *until > now).map(|(ended_at, _)| *ended_at);
+        let stored = self.owned(&owned.key, now).map(|stored| stored.connected_at);
+        if ended.into_iter().chain(stored).any(|at| millis(at) > millis(owned.connected_at)) {
+            return Err(StoreError::AlreadyExists);
+        }
         let former = self.remove_owned(&owned.key);
         self.owners.entry(owned.grant).or_default().insert(owned.key);
         let deleted = former.filter(|former| former.grant != owned.grant && former.expires_at > now);
         self.owned.insert(owned.key, owned);
         let deleted = deleted.and_then(|former| self.release(&former.grant, keep_unused, now));
-        ConnectedOwner { replaced: self.put(grant, now), deleted }
+        Ok(ConnectedOwner { replaced: self.put(grant, now), deleted })
     }
 
     pub(super) fn disconnect(
@@ -46,11 +55,14 @@ impl State {
         key: &OwnedKey,
         expected: &Sealed,
         keep_unused: Duration,
-        now: SystemTime,
+        (ended_at, now): (SystemTime, SystemTime),
     ) -> DisconnectedOwner {
         if self.owned(key, now).is_some_and(|owned| owned.sealed != *expected) {
             return DisconnectedOwner::Changed;
         }
+        let until = now.checked_add(TOMBSTONE).unwrap_or(now);
+        let ended = self.ended.entry(*key).or_insert((ended_at, until));
+        *ended = (ended.0.max(ended_at), until);
         let Some(owned) = self.remove_owned(key).filter(|owned| owned.expires_at > now) else {
             return DisconnectedOwner::NotFound;
         };

@@ -348,8 +348,9 @@ impl Store for RedisStore {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: std::time::SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
-        owners::disconnect(self, key, &expected, keep_unused)
+        owners::disconnect(self, key, &expected, keep_unused, ended_at)
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

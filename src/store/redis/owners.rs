@@ -1,11 +1,14 @@
 //! The connections of owners.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     super::{
         ConnectedOwner, DisconnectedOwner, GrantRecord, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-        StoreFuture,
+        StoreError, StoreFuture, TOMBSTONE,
         encoding::{hex, millis, whole_millis},
     },
     RedisStore,
@@ -37,6 +40,7 @@ pub(super) fn connect<'a>(
         arguments,
         |mut reply| {
             let (replaces, deletes) = match reply.word()?.as_str() {
+                "exists" => return Err(StoreError::AlreadyExists),
                 "both" => (true, true),
                 "replaced" => (true, false),
                 "deleted" => (false, true),
@@ -66,9 +70,11 @@ pub(super) fn disconnect<'a>(
     key: OwnedKey,
     expected: &Sealed,
     keep_unused: Duration,
+    ended_at: SystemTime,
 ) -> StoreFuture<'a, DisconnectedOwner> {
     let arguments = Arguments::of(hex(key.as_bytes())).bytes(expected.as_bytes());
     let arguments = arguments.number(whole_millis(keep_unused));
+    let arguments = arguments.number(millis(ended_at)).number(whole_millis(TOMBSTONE));
     store.run(Idempotency::Unsafe, &script::DISCONNECT_OWNER, arguments, Reply::disconnected_owner)
 }
 

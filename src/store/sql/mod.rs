@@ -368,8 +368,9 @@ impl Store for SqlStore {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
-        self.call(move |database| owners::disconnect(database, key, expected, keep_unused))
+        self.call(move |database| owners::disconnect(database, key, expected, keep_unused, ended_at))
     }
 
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {

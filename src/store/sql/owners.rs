@@ -1,11 +1,14 @@
 //! The connections of owners.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use super::{
     super::{
         ConnectedOwner, DisconnectedOwner, GrantRecord, OwnedFilter, OwnedKey, OwnedRecord, Sealed,
-        StoreError,
+        StoreError, TOMBSTONE,
         encoding::{grant_key, hex, millis, owned_key, owner_key, time, whole_millis},
     },
     database::Database,
@@ -78,9 +81,30 @@ async fn release(
 /// operations never wait for each other.
 async fn lock_owned(tx: &mut Transaction, owned: &str) -> Result<Option<String>, StoreError> {
     tx.lock(owned).await?;
-    let sql = "SELECT grant_key FROM actix_salesforce_owned WHERE owned_key = $1 AND expires > {now}";
+    let sql = "SELECT grant_key FROM actix_salesforce_owned \
+               WHERE owned_key = $1 AND grant_key <> '' AND expires > {now}";
     let row = tx.row(sql, [owned.into()]).await?;
     row.map(|mut row| row.text("grant_key")).transpose()
+}
+
+/// Returns whether a connection is stored, or was ended, that is newer than one from this time.
+async fn has_newer(tx: &mut Transaction, owned: &str, connected_at: SystemTime) -> Result<bool, StoreError> {
+    let sql = "SELECT connected FROM actix_salesforce_owned WHERE owned_key = $1 AND connected > $2 AND expires > {now}";
+    Ok(tx.row(sql, [owned.into(), millis(connected_at).into()]).await?.is_some())
+}
+
+/// Replaces a connection with one that has no grant, as for logins: a delayed one may still arrive.
+async fn insert_tombstone(tx: &mut Transaction, owned: &str, ended_at: SystemTime) -> Result<(), StoreError> {
+    let sql = "INSERT INTO actix_salesforce_owned AS o \
+               (owned_key, owner_key, grant_key, org, person, sealed, connected, expires) \
+               VALUES ($1, '', '', '', '', $2, $3, {now} + $4) \
+               ON CONFLICT (owned_key) DO UPDATE SET owner_key = '', grant_key = '', org = '', person = '', \
+               sealed = excluded.sealed, expires = excluded.expires, \
+               connected = CASE WHEN o.grant_key = '' AND o.connected > excluded.connected \
+               THEN o.connected ELSE excluded.connected END";
+    let values: [Value; 4] =
+        [owned.into(), Vec::new().into(), millis(ended_at).into(), whole_millis(TOMBSTONE).into()];
+    tx.run(sql, values).await.map(drop)
 }
 
 pub(super) async fn connect(
@@ -92,6 +116,10 @@ pub(super) async fn connect(
     let (id, grant_id) = (hex(owned.key.as_bytes()), grant.key.to_string());
     let mut tx = database.begin().await?;
     let former = lock_owned(&mut tx, &id).await?.filter(|former| *former != grant_id);
+    if has_newer(&mut tx, &id, owned.connected_at).await? {
+        tx.rollback().await?;
+        return Err(StoreError::AlreadyExists);
+    }
     // In one order, so that two operations never wait for each other.
     let mut grants: Vec<&str> = former.as_deref().into_iter().chain([grant_id.as_str()]).collect();
     grants.sort_unstable();
@@ -137,7 +165,7 @@ pub(super) async fn load(
         grant_columns!(),
         " FROM actix_salesforce_owned o \
          LEFT JOIN actix_salesforce_grants g ON g.grant_key = o.grant_key AND g.expires > {now} \
-         WHERE o.owned_key = $1 AND o.expires > {now}"
+         WHERE o.owned_key = $1 AND o.grant_key <> '' AND o.expires > {now}"
     );
     let rows = database.rows(sql, [hex(key.as_bytes()).into()]).await?;
     let Some(mut row) = rows.into_iter().next() else { return Ok(None) };
@@ -153,19 +181,22 @@ pub(super) async fn disconnect(
     key: OwnedKey,
     expected: Sealed,
     keep_unused: Duration,
+    ended_at: SystemTime,
 ) -> Result<DisconnectedOwner, StoreError> {
     let id = hex(key.as_bytes());
     let mut tx = database.begin().await?;
     let Some(grant) = lock_owned(&mut tx, &id).await? else {
-        tx.rollback().await?;
+        insert_tombstone(&mut tx, &id, ended_at).await?;
+        tx.commit().await?;
         return Ok(DisconnectedOwner::NotFound);
     };
     tx.lock(&grant).await?;
     let sql = "DELETE FROM actix_salesforce_owned WHERE owned_key = $1 AND sealed = $2";
-    if tx.run(sql, [id.into(), expected.as_bytes().to_vec().into()]).await? == 0 {
+    if tx.run(sql, [id.as_str().into(), expected.as_bytes().to_vec().into()]).await? == 0 {
         tx.rollback().await?;
         return Ok(DisconnectedOwner::Changed);
     }
+    insert_tombstone(&mut tx, &id, ended_at).await?;
     let deleted = release(&mut tx, &grant, keep_unused).await?;
     tx.commit().await?;
     Ok(match deleted {
@@ -185,7 +216,7 @@ pub(super) async fn list(
     let sql = concat!(
         "SELECT ",
         owned_columns!(),
-        " FROM actix_salesforce_owned o WHERE o.expires > {now} AND ($1 = '' OR o.owner_key = $1) \
+        " FROM actix_salesforce_owned o WHERE o.grant_key <> '' AND o.expires > {now} AND ($1 = '' OR o.owner_key = $1) \
          AND ($2 = '' OR o.org = $2) AND ($3 = '' OR o.person = $3)"
     );
     Ok(read_all(database.rows(sql, [owner.into(), org, user]).await?, read_owned))
@@ -199,7 +230,7 @@ pub(super) async fn reseal(
 ) -> Result<bool, StoreError> {
     let mut tx = database.begin().await?;
     let sql = "UPDATE actix_salesforce_owned SET sealed = $3 \
-               WHERE owned_key = $1 AND sealed = $2 AND expires > {now}";
+               WHERE owned_key = $1 AND grant_key <> '' AND sealed = $2 AND expires > {now}";
     let values =
         [hex(key.as_bytes()).into(), expected.as_bytes().to_vec().into(), next.as_bytes().to_vec().into()];
     let was_expected = tx.run(sql, values).await? > 0;

@@ -27,8 +27,9 @@ font-weight:600;text-decoration:none;cursor:pointer;color:var(--main);background
 .actions>:first-child .button,.actions>.button:first-child,main>form .button{background:var(--main);color:var(--card)}\
 ul{list-style:none;margin:0;padding:0}li{padding:.75rem 0;border-bottom:1px solid var(--line)}li p{margin:0;\
 color:var(--ink);overflow-wrap:anywhere}li .actions{margin-top:.5rem}main>form{margin-top:1.4rem}fieldset{margin:0 0 1rem;padding:.5rem 1rem .75rem;border:1px solid var(--line);\
-border-radius:8px}legend,form>label{font-weight:600;padding:0 .35rem}fieldset label{display:block;padding:.35rem 0}\
-small{color:var(--soft)}#my-domain-hint{margin:0;padding:0 .35rem}#my-domain{display:block;width:100%;font:inherit;\
+border-radius:8px}legend,form>label{font-weight:600}legend{padding:0 .35rem}\
+fieldset label{display:block;padding:.35rem 0 .35rem 1.6rem;text-indent:-1.6rem}\
+small{color:var(--soft)}#my-domain-hint{margin:0}#my-domain{display:block;width:100%;font:inherit;\
 margin:.35rem 0 1rem;padding:.5rem .7rem;color:var(--ink);background:var(--ground);border:1px solid var(--soft);\
 border-radius:8px}ul .actions>:first-child .button,main>form~.actions>.button:first-child{background:none;color:var(--main)}";
 

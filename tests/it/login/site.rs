@@ -3,7 +3,7 @@
 
 use crate::support::{ADA, CALLBACK, Client, LOGIN, TestApp, client::query};
 use actix_salesforce::{RequireLogin, store::GrantFilter};
-use salesforce_fake_org::{FakeOrg, Host};
+use salesforce_fake_org::{FakeOrg, Fault, Host};
 
 const SITE: &str = "/portal";
 const LOGOUT: &str = "/auth/salesforce/logout";
@@ -182,4 +182,128 @@ async fn a_recent_login_and_a_second_org_work_at_a_site() {
     assert_eq!(browser.visit(page.location().as_str()).await.json()["username"], "ben@example.com");
     let list = browser.fetch(&format!("{url}/auth/salesforce/orgs")).await.json();
     assert_eq!(list.as_array().unwrap().len(), 2, "{list}");
+}
+
+/// Two sites of one org, on one host: only their paths differ.
+struct TwoSites {
+    app: TestApp,
+    urls: Vec<String>,
+}
+
+impl TwoSites {
+    const NAMES: [&str; 2] = ["portal", "portal2"];
+
+    async fn start() -> Self {
+        // One path is the beginning of the other.
+        let org = FakeOrg::builder().site(Self::NAMES[0]).site(Self::NAMES[1]).start().await.unwrap();
+        org.sign_in(&org.user(ADA));
+        let urls = org.site_urls();
+        let id = org.organization_id();
+        let app = TestApp::around(org, |builder| {
+            let sites = Self::NAMES.iter().zip(&urls);
+            sites.fold(builder, |builder, (name, url)| builder.login_host(*name, format!("{url}|{id}")))
+        });
+        Self { app: app.await, urls }
+    }
+
+    fn start_at(&self, name: &str, return_to: &str) -> String {
+        self.app.url(&app_url(return_to, &format!("&host={name}")))
+    }
+
+    fn callback(name: &str) -> String {
+        format!("{CALLBACK}/{name}")
+    }
+}
+
+#[actix_web::test]
+async fn two_sites_on_one_host_are_two_login_hosts() {
+    let two = TwoSites::start().await;
+    let app = &two.app;
+    let chooser = Client::new().open(&app.url("/auth/salesforce/hosts")).await;
+    for (name, other) in [("portal", "portal2"), ("portal2", "portal")] {
+        assert!(
+            chooser.body.contains(&format!("name=\"host\" value=\"{name}\" required> {name}")),
+            "{chooser:?}"
+        );
+        let browser = Client::new();
+        app.org.clear_requests();
+        let start = browser.open(&two.start_at(name, "/whoami")).await.location();
+        assert_eq!(start.path(), format!("/{name}/services/oauth2/authorize"));
+        let callback = browser.visit_until(start.as_str(), &TwoSites::callback(name)).await;
+
+        // The response of one is no response of the other.
+        let before = app.exchanges();
+        let mut elsewhere = callback.clone();
+        elsewhere.set_path(&TwoSites::callback(other));
+        let mut lies = vec![elsewhere];
+        for issuer in two.urls.iter().filter(|url| !url.ends_with(&format!("/{name}"))) {
+            let mut lie = callback.clone();
+            lie.query_pairs_mut().append_pair("iss", issuer);
+            lies.push(lie);
+        }
+        for lie in lies {
+            let page = browser.copy().open(lie.as_str()).await;
+            assert_eq!((page.status, page.sets_login()), (400, false), "{lie}: {page:?}");
+        }
+        assert_eq!(app.exchanges(), before, "no code was sent");
+
+        assert_eq!(browser.visit(callback.as_str()).await.body, ADA);
+        app.org.expire_access_tokens();
+        assert_eq!(browser.fetch(&app.url("/whoami")).await.body, ADA, "after a refresh");
+        let requested = requested(app);
+        for path in ["/services/oauth2/authorize", "/services/oauth2/token", "/id/keys"] {
+            assert!(requested.contains(&format!("/{name}{path}")), "{path}: {requested:?}");
+        }
+        let own = format!("/{name}/");
+        assert!(requested.iter().all(|path| path.starts_with(&own)), "nothing beside it: {requested:?}");
+        assert_eq!(
+            query(&callback, "sfdc_community_url").as_ref(),
+            two.urls.iter().find(|url| url.ends_with(&format!("/{name}")))
+        );
+
+        // The next login of this browser begins there.
+        app.salesforce.revoke_grants(GrantFilter::All).await.unwrap();
+        let page = browser.open(&app.url("/user")).await;
+        let page =
+            if page.location().path() == LOGIN { browser.open(page.location().as_str()).await } else { page };
+        assert_eq!(page.location().path(), format!("/{name}/services/oauth2/authorize"));
+    }
+}
+
+/// The issuer of a site's ID token is the host that the user logged in at, with its path, or the org's instance.
+#[actix_web::test]
+async fn an_id_token_of_another_issuer_than_the_site_is_refused() {
+    let two = TwoSites::start().await;
+    let app = &two.app;
+    let root = app.org.login_url().trim_end_matches('/').to_owned();
+    let own = two.urls[0].clone();
+    for (issuer, is_valid) in [
+        (own.clone(), true),
+        (app.org.instance_url().trim_end_matches('/').to_owned(), true),
+        (two.urls[1].clone(), false),
+        (root.clone(), false),
+        (format!("{own}/"), false),
+        (format!("{own}/x"), false),
+        ("https://login.salesforce.com".to_owned(), false),
+        ("https://evil.example/portal".to_owned(), false),
+    ] {
+        let browser = Client::new();
+        let start = browser.open(&two.start_at("portal", "/user")).await.location();
+        let callback = browser.visit_until(start.as_str(), &TwoSites::callback("portal")).await;
+        let issued = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let user = app.org.user(ADA);
+        let claims = serde_json::json!({
+            "iss": issuer, "sub": format!("{root}/id/{}/{}", user.organization_id(), user.id()),
+            "aud": app.org.client_id(), "iat": issued, "exp": issued + 120, "nonce": query(&start, "nonce"),
+        });
+        let lie = serde_json::json!({ "id_token": app.org.sign_id_token(&claims) });
+        let fault = app.org.faults().token_endpoint(Fault::MergeJson(lie));
+        let page = browser.open(callback.as_str()).await;
+        assert_eq!(page.sets_login(), is_valid, "{issuer}: {page:?}");
+        assert_eq!(page.status == 303, is_valid, "{issuer}: {page:?}");
+        fault.remove();
+        if is_valid {
+            assert_eq!(browser.fetch(&app.url("/user")).await.status, 200, "{issuer}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -16,7 +16,9 @@ use crate::support::{
 };
 use actix_salesforce::{
     AuthEvent,
-    store::{GrantFilter, OwnedFilter, OwnedRecord, Store as _},
+    store::{
+        AppKey, GrantFilter, OwnedFilter, OwnedKey, OwnedRecord, OwnerKey, Sealed, Store as _, StoreError,
+    },
 };
 
 const BEN: &str = "ben@example.com";
@@ -186,4 +188,40 @@ async fn a_login_whose_response_is_lost_revokes_what_it_replaced() {
     until_left(&app.org, 1).await;
     app.org.expire_access_tokens();
     assert_eq!(first.visit(&app.url("/whoami")).await.body, ADA, "the new tokens are valid");
+}
+
+/// The store had not carried a write out when the owner ended the connection, and does it later.
+#[actix_web::test]
+async fn a_connection_that_is_stored_late_stays_ended() {
+    let outage = Outage::start().await;
+    let browser = outage.app.browser("1");
+    outage.app.connect(&browser, "prod").await;
+    let key = outage.records().await.remove(0).key;
+    let (record, grant) = outage.store.records().load_owned(key).await.unwrap().unwrap();
+    let late = async |record: &OwnedRecord| {
+        let grant = grant.clone().unwrap();
+        outage.store.records().connect_owner(record.clone(), grant, Duration::ZERO).await
+    };
+    let user = outage.app.org.user(ADA);
+    assert!(outage.disconnect().await.unwrap());
+    let stored = late(&record).await;
+    assert!(matches!(stored, Err(StoreError::AlreadyExists)), "{stored:?}");
+    assert!(outage.records().await.is_empty());
+    assert_ne!(outage.app.data(&browser, "prod").await.status, 200);
+    until(|| outage.app.org.live_refresh_tokens(&user).is_empty(), "revoked").await;
+
+    // The owner connects again at once, and the first one comes late again.
+    outage.app.connect(&browser, "prod").await;
+    assert!(matches!(late(&record).await, Err(StoreError::AlreadyExists)));
+    assert_eq!(outage.app.data(&browser, "prod").await.body, ADA);
+
+    // One that was ended before the store had it.
+    let of = OwnerKey::new(AppKey::from_client_id(&outage.app.org.client_id()), &owner("9"));
+    let keys = (of, OwnedKey::new(of, &name("prod")));
+    let sealed = Sealed::from_bytes(b"first".to_vec());
+    let first = OwnedRecord::new(keys, record.grant, sealed, SystemTime::now(), record.expires_at);
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    let was_there = outage.app.salesforce.disconnect_owner(&owner("9"), &name("prod")).await.unwrap();
+    assert!(!was_there);
+    assert!(matches!(late(&first).await, Err(StoreError::AlreadyExists)));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::app::{AccountsApp, name, owner};
@@ -123,15 +123,17 @@ async fn a_connection_ends_that_of_the_other_client_id_and_no_later_one() {
         let (store, record) = (deployment.store.records(), record.clone());
         let _ = store.connect_owner(record, grant_of_old.clone(), Duration::ZERO).await.unwrap();
     };
-    connect(&of_old).await;
+    let keys = (of_old.owner, of_old.key);
+    let back = OwnedRecord::new(keys, of_old.grant, of_old.sealed, SystemTime::now(), of_old.expires_at);
+    connect(&back).await;
     let browser = app.browser("1");
     let callback = app.callback_of(&browser, "prod").await;
     deployment.store.set(Mode::FailsOnceConnected);
     let page = browser.open(&callback).await;
     assert_eq!(page.status, 303, "{page:?}");
-    let (keys, connected_at) = ((of_old.owner, of_old.key), of_old.connected_at + Duration::from_secs(60));
+    let connected_at = back.connected_at + Duration::from_secs(60);
     let sealed = Sealed::from_bytes(b"later".to_vec());
-    let later = OwnedRecord::new(keys, of_old.grant, sealed, connected_at, of_old.expires_at);
+    let later = OwnedRecord::new(keys, back.grant, sealed, connected_at, back.expires_at);
     connect(&later).await;
     let loads = deployment.store.owned_loads();
     deployment.store.set(Mode::Works);

@@ -147,8 +147,9 @@ impl Store for NewerVersion {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
-        let ended = self.0.disconnect_owner(key, expected, keep_unused);
+        let ended = self.0.disconnect_owner(key, expected, keep_unused, ended_at);
         ended
             .map(|ended| {
                 Ok(match ended? {

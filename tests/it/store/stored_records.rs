@@ -156,8 +156,9 @@ impl Store for Both {
         key: OwnedKey,
         expected: Sealed,
         keep_unused: Duration,
+        ended_at: SystemTime,
     ) -> StoreFuture<'_, DisconnectedOwner> {
-        self.next().disconnect_owner(key, expected, keep_unused)
+        self.next().disconnect_owner(key, expected, keep_unused, ended_at)
     }
     fn list_owned(&self, filter: OwnedFilter) -> StoreFuture<'_, Vec<OwnedRecord>> {
         self.next().list_owned(filter)

@@ -91,6 +91,16 @@ pub(super) static OBJECTS: &[Object] = &[
         label: "Permission Set Assignment",
         ..object("PermissionSetAssignment", "Permission Set Assignments", "0Pa", "Id", ASSIGNMENT)
     },
+    Object {
+        label: "Object Permissions",
+        read_only: true,
+        ..object("ObjectPermissions", "Object Permissions", "110", "Id", OBJECT_PERMISSIONS)
+    },
+    Object {
+        label: "Field Permissions",
+        read_only: true,
+        ..object("FieldPermissions", "Field Permissions", "01k", "Id", FIELD_PERMISSIONS)
+    },
     Object { read_only: true, ..object("Organization", "Organizations", "00D", "Name", ORGANIZATION) },
     Object {
         label: "OAuth Token",
@@ -354,7 +364,8 @@ static USER: &[Field] = &[
 static PROFILE: &[Field] =
     &[id("Profile ID"), DELETED, system("Name", "Name", Kind::Text(255)), CREATED, MODIFIED, STAMP];
 
-// Permission sets are records that an app can ask about. They grant nothing: every user may do everything here.
+// Permission sets are records that an app can ask about. What they grant is in the two objects after them; Salesforce's
+// can be written through the API, these cannot.
 static PERMISSION_SET: &[Field] = record![
     "Permission Set ID",
     required("Name", "Permission Set Name", Kind::Text(80)),
@@ -373,6 +384,33 @@ static ASSIGNMENT: &[Field] = &[
     required("AssigneeId", "Assignee ID", Kind::Reference("User", "Assignee"))
         .children("PermissionSetAssignments"),
     system("IsActive", "Is Active", Kind::Boolean),
+    STAMP,
+];
+
+const OF_SET: Field =
+    system("ParentId", "Parent ID", Kind::Reference("PermissionSet", "Parent")).children("ObjectPerms");
+const OF_OBJECT: Field = system("SobjectType", "Sobject Type Name", Kind::Picklist);
+
+static OBJECT_PERMISSIONS: &[Field] = record![
+    "ObjectPermissions ID",
+    OF_SET,
+    OF_OBJECT,
+    system("PermissionsCreate", "Create Records", Kind::Boolean),
+    system("PermissionsRead", "Read Records", Kind::Boolean),
+    system("PermissionsEdit", "Edit Records", Kind::Boolean),
+    system("PermissionsDelete", "Delete Records", Kind::Boolean),
+    system("PermissionsViewAllRecords", "Read All Records", Kind::Boolean),
+    system("PermissionsModifyAllRecords", "Edit All Records", Kind::Boolean),
+];
+
+static FIELD_PERMISSIONS: &[Field] = &[
+    id("FieldPermissions ID"),
+    DELETED,
+    system("ParentId", "Parent ID", Kind::Reference("PermissionSet", "Parent")).children("FieldPerms"),
+    OF_OBJECT,
+    system("Field", "Field Name", Kind::Picklist),
+    system("PermissionsEdit", "Edit Field", Kind::Boolean),
+    system("PermissionsRead", "Read Field", Kind::Boolean),
     STAMP,
 ];
 

@@ -37,10 +37,19 @@ impl Granted {
 }
 
 /// Objects that need no permission of the object: an app asks them about the user and the org.
-const FOR_ALL: [&str; 5] = ["User", "Organization", "Profile", "PermissionSet", "PermissionSetAssignment"];
+const FOR_ALL: [&str; 7] = [
+    "User",
+    "Organization",
+    "Profile",
+    "PermissionSet",
+    "PermissionSetAssignment",
+    "ObjectPermissions",
+    "FieldPermissions",
+];
 
 /// Objects for users who may view the setup. For others they do not exist; which error Salesforce sends is unverified.
-const SETUP: [&str; 2] = ["PermissionSet", "PermissionSetAssignment"];
+const SETUP: [&str; 4] =
+    ["PermissionSet", "PermissionSetAssignment", "ObjectPermissions", "FieldPermissions"];
 
 /// Views of objects, each once. They live as long as the process does.
 static VIEWS: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());

@@ -206,11 +206,11 @@ fn exchange_token(http: &HttpRequest, now: Millis, settings: &Settings) -> Resul
     http.org.auth(|auth| auth.token_exchange(now, settings, subject, wanted.as_ref()))
 }
 
-/// What an assertion may be made out to: the hosts and the site, their token endpoints, and the names that Salesforce's
+/// What an assertion may be made out to: the hosts and the sites, their token endpoints, and the names that Salesforce's
 /// own login hosts have, which every org accepts. That My Domain is accepted is unverified.
 pub(super) fn audiences(http: &HttpRequest) -> Vec<String> {
     let origins = http.org.origins();
-    let site = http.org.app.site.as_ref().map(|site| format!("{}{site}", origins.login));
+    let sites: Vec<_> = http.org.app.sites.iter().map(|site| format!("{}{site}", origins.login)).collect();
     let hosts = [
         origins.login,
         origins.instance,
@@ -218,7 +218,7 @@ pub(super) fn audiences(http: &HttpRequest) -> Vec<String> {
         "https://login.salesforce.com".into(),
         "https://test.salesforce.com".into(),
     ];
-    hosts.into_iter().chain(site).flat_map(|host| [format!("{host}/services/oauth2/token"), host]).collect()
+    hosts.into_iter().chain(sites).flat_map(|host| [format!("{host}/services/oauth2/token"), host]).collect()
 }
 
 /// The text is unverified.

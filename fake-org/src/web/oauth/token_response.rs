@@ -75,9 +75,10 @@ pub(super) fn community(org: &Org, site: &str) -> Vec<(String, String)> {
     if site.is_empty() {
         return Vec::new();
     }
+    let number = org.app.sites.iter().zip(1..).find(|(known, _)| *known == site);
     vec![
         ("sfdc_community_url".into(), format!("{}{site}", org.origins().login)),
-        ("sfdc_community_id".into(), ids::make("0DB", 1)),
+        ("sfdc_community_id".into(), ids::make("0DB", number.map_or(1, |(_, number)| number))),
     ]
 }
 

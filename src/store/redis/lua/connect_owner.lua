@@ -1,5 +1,10 @@
 local o, owner, g, sealed, connected, expires, ttl = unpack(ARGV, 1, 7)
 local former, deleted = grant_of_owned(o), nil
+-- An older one was delayed.
+own(disowned_key(o), 'string')
+local newest = math.max(tonumber(redis.call('GET', disowned_key(o)) or 0) or 0,
+  former and tonumber(redis.call('HGET', owned_key(o), 'connected') or 0) or 0)
+if newest > tonumber(connected) then return {'exists'} end
 own(owned_key(o), 'hash')
 ttl = tonumber(ttl)
 if ttl > 0 then

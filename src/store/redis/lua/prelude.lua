@@ -15,6 +15,8 @@ local function org_key(g) return P .. 'org:' .. string.match(g, '^[^:]*:([^:]*):
 local ALL = P .. 'all'
 -- A connection of an owner, those of one owner and all of them by expiry, and those that use a grant.
 local function owned_key(o) return P .. 'owned:' .. o end
+-- When a connection was ended: a delayed one from before may still arrive.
+local function disowned_key(o) return P .. 'disowned:' .. o end
 local function owner_key(owner) return P .. 'owner:' .. owner end
 local function owners_key(g) return P .. 'owners:' .. g end
 local OWNED = P .. 'allowned'
