@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use super::GrantManager;
+use super::{
+    GrantManager,
+    logout_policy::{Ends, Of},
+};
 use crate::store::{GrantFilter, GrantRecord, LoginKey, LoginRecord, StoreError};
 use salesforce_connection::{OrgId, UserId, token::BrokenConnection};
 
@@ -105,10 +108,9 @@ impl GrantManager {
     /// # Errors
     /// The store failed. The logout is retried in the background.
     pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
-        match self.config.store.load_login(key).await {
-            Ok(Some((login, _))) if !self.owns(login.grant) => Ok(()),
-            _ => self.end_login(key).await,
-        }
+        // Whose it is may be known after an outage only.
+        let ends = Ends::of_one(self.config.revoke_on_logout);
+        self.delete_login(key, ends, Of::ThisApp).await.map(drop)
     }
 
     /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of

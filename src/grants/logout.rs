@@ -14,8 +14,11 @@ use tracing::{
 };
 
 use super::{
-    AuthEvent, GrantManager, GrantTokens, end_retries::EndRetries, logout_policy::Ends,
-    manager::absent_if_corrupt, tokens::UnreadableGrant,
+    AuthEvent, GrantManager, GrantTokens,
+    end_retries::EndRetries,
+    logout_policy::{Ends, Of},
+    manager::absent_if_corrupt,
+    tokens::UnreadableGrant,
 };
 use crate::{
     base::lock::lock,
@@ -73,6 +76,7 @@ pub(crate) struct EndedLogin {
 struct PendingLogout {
     key: LoginKey,
     ends: Ends,
+    of: Of,
     asked_at: SystemTime,
     /// The grant that the login used.
     used: Option<GrantRecord>,
@@ -109,7 +113,7 @@ impl GrantManager {
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
     pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<Option<EndedLogin>, StoreError> {
         let ends = Ends::by_user(self.config.revoke_on_logout);
-        let grant = self.delete_login(LoginKey::from_login_id(id), ends).await?;
+        let grant = self.delete_login(LoginKey::from_login_id(id), ends, Of::AnyApp).await?;
         Ok(grant.map(|grant| EndedLogin {
             user: grant.key.user(),
             instance: self.open(&grant).ok().map(|tokens| tokens.access.instance_url().clone()),
@@ -127,7 +131,7 @@ impl GrantManager {
         for (key, login) in logins {
             // Those of another app in the same store are not ours to end.
             if self.owns(login.grant)
-                && let Err(error) = self.delete_login(key, ends).await
+                && let Err(error) = self.delete_login(key, ends, Of::AnyApp).await
             {
                 failed = failed.or(Some(error));
             }
@@ -140,7 +144,7 @@ impl GrantManager {
     /// # Errors
     /// As [`log_out`](Self::log_out).
     pub(crate) async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
-        self.delete_login(key, Ends::of_one(self.config.revoke_on_logout)).await.map(drop)
+        self.delete_login(key, Ends::of_one(self.config.revoke_on_logout), Of::AnyApp).await.map(drop)
     }
 
     /// Ends a login in the background that another one replaces.
@@ -151,23 +155,24 @@ impl GrantManager {
     pub(super) fn delete_login_later(self: &Arc<Self>, id: Secret, ends: Ends) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            if let Err(error) = manager.delete_login(LoginKey::from_login_id(&id), ends).await {
+            if let Err(error) = manager.delete_login(LoginKey::from_login_id(&id), ends, Of::AnyApp).await {
                 tracing::warn!(%error, "ending a replaced login failed; it is retried");
             }
         });
     }
 
     /// Returns the grant that the login used; `None` if it was absent, or is being ended already.
-    async fn delete_login(
+    pub(super) async fn delete_login(
         self: &Arc<Self>,
         key: LoginKey,
         ends: Ends,
+        of: Of,
     ) -> Result<Option<GrantRecord>, StoreError> {
         if !self.pending_logouts.add(key) {
             return Ok(None);
         }
         let asked_at = self.config.clock.now();
-        let pending = PendingLogout { key, ends, asked_at, used: None, grant: None, unsure: false };
+        let pending = PendingLogout { key, ends, of, asked_at, used: None, grant: None, unsure: false };
         let mut resume = ResumeOnDrop { manager: Arc::clone(self), pending: None };
         let ended = self.try_logout(resume.pending.insert(pending)).await;
         match ended {
@@ -193,6 +198,12 @@ impl GrantManager {
     }
 
     async fn try_logout(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
+        if pending.of == Of::ThisApp
+            && let Some((login, _)) = absent_if_corrupt(self.config.store.load_login(pending.key).await)?
+            && !self.owns(login.grant)
+        {
+            return Ok(());
+        }
         match pending.ends {
             Ends::Login => self.end_without_grant(pending).await,
             Ends::LastGrant => self.end_with_last_grant(pending).await,
@@ -224,7 +235,7 @@ impl GrantManager {
         for (key, login) in self.config.store.list_logins(GrantFilter::User(grant.user())).await? {
             if login.grant == grant && made_by.is_none_or(|time| login.created_at <= time) {
                 // Boxed, because this future is a part of that one. What fails is retried there.
-                let _ = Box::pin(self.delete_login(key, Ends::LastGrant)).await;
+                let _ = Box::pin(self.delete_login(key, Ends::LastGrant, Of::AnyApp)).await;
             }
         }
         Ok(())

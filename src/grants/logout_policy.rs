@@ -78,3 +78,11 @@ impl Ends {
         }
     }
 }
+/// Whose login is to be ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// One that is known to be this app's: its id came out of a sealed cookie, or it was listed.
+    AnyApp,
+    /// One under a key that an operator gives: those of other apps in the same store stay.
+    ThisApp,
+}

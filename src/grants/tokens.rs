@@ -55,7 +55,8 @@ fn clean(name: &str) -> String {
 
     let is_shown = |c: &char| {
         !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            && !matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
     name.chars().filter(is_shown).take(MAX_CHARACTERS).collect()
 }
@@ -262,7 +263,8 @@ mod tests {
 
     #[test]
     fn names_are_cleaned_and_cut() {
-        let profile = Profile::new(Some("ada\n\u{202e}x\u{200b}".into()), Some("ä".repeat(300)));
+        let profile =
+            Profile::new(Some("ada\n\u{202e}\u{61c}x\u{200b}\u{ad}\u{e0041}".into()), Some("ä".repeat(300)));
         assert_eq!(profile.username.as_deref(), Some("adax"));
         assert_eq!(profile.display_name.map(|name| name.chars().count()), Some(255));
     }

@@ -16,6 +16,7 @@ use std::{
     task::{Context, Poll},
 };
 
+use actix_session::SessionExt as _;
 use actix_web::{
     Error, HttpMessage as _, HttpRequest, HttpResponse,
     body::{EitherBody, MessageBody},
@@ -35,7 +36,7 @@ use super::{
     require::rules_of_this_thread,
     response,
     session::{
-        self, SessionCookie, app_session,
+        self, SessionCookie, app_session, former_user,
         unsent_session::{self, Deliver},
     },
     setup_error::{FoundError, SetupError},
@@ -295,6 +296,27 @@ impl<S> Inner<S> {
             && !app_session::is_empty(request.request())
     }
 
+    /// Keeps what another user left in the session from the handler.
+    fn empty_foreign_session(&self, request: &HttpRequest) {
+        if self.is_embedded
+            && !app_session::is_empty(request)
+            && let Some(user) = self.worker.session_user(request)
+        {
+            former_user::empty_if_foreign(&request.get_session(), &user);
+        }
+    }
+
+    /// Has a session that the handler changed say whose it is.
+    fn name_session(&self, request: &HttpRequest) {
+        if app_session::is_changed(request)
+            && let Some(user) = self.worker.session_user(request)
+        {
+            let settings = self.worker.settings();
+            let user_change = &self.worker.salesforce().functions().user_change;
+            user_change.name_changed(&request.get_session(), settings.session, &user);
+        }
+    }
+
     fn warn_of_second_session(&self, request: &HttpRequest) {
         if app_session::was_taken(request) && !self.warned.replace(true) {
             tracing::error!(
@@ -330,6 +352,7 @@ where
             renewal = CookieRenewal::of(&self.worker, request.request()).map(Box::new);
             framed = self.framed_login(&request).map(Box::new);
             watched = self.watches_session(&request);
+            self.empty_foreign_session(request.request());
         }
         if framed.is_some() && self.is_forged(&request) {
             let reply = Reply::new(PageKind::CrossOriginRequest);
@@ -339,6 +362,7 @@ where
         if watched {
             self.warn_of_second_session(response.request());
         }
+        self.name_session(response.request());
         session::settle(&mut response, self.is_embedded && !self.worker.is_nested());
         #[cfg(feature = "inbound")]
         if let Some(after) = super::after_response::AfterResponse::take(response.request()) {

@@ -179,6 +179,15 @@ impl WorkerState {
         self.current_login(request)?.slot.added().map(str::to_owned)
     }
 
+    /// Returns the tag of the user to whom new data in the session of this request belong. The login may have ended. `None`:
+    /// there is none, its cookie is one of an earlier version, or the session is not that of the main login alone.
+    pub(crate) fn session_user(&self, request: &HttpRequest) -> Option<String> {
+        if self.is_nested() || self.shown_session(request).is_some() {
+            return None;
+        }
+        self.opened_cookie(request)?.contents.user.clone()
+    }
+
     /// Returns the cookie that takes a login from the browser.
     pub(crate) fn login_removal(&self, slot: &Slot) -> Cookie<'static> {
         self.0.login_cookie.removal(self.settings(), slot)

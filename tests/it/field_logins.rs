@@ -72,7 +72,7 @@ async fn a_rotated_token_survives_a_useless_response() {
         json!({ "access_token": 7 }),
         json!({ "access_token": "" }),
         json!({ "token_type": "mac" }),
-        json!({ "instance_url": 7 }),
+        json!({ "instance_url": "https://[" }),
         json!({ "instance_url": "https://evil.example" }),
         json!({ "id": "https://login.salesforce.com/id/../../005" }),
         json!({ "signature": "AAAA" }),

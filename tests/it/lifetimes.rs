@@ -12,7 +12,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("login, at most", &[("src/config/check.rs", "LONGEST_LOGIN")]),
     ("last-used time of a login is written", &[(TIMING, "last_used_interval")]),
     ("pending login (time to log in", &[("src/config/check.rs", "LONGEST_PENDING")]),
-    ("pending logins in one browser", &[("src/web/login/pending_login.rs", "MAX_OPEN"), ("src/web/login/pending_login.rs", "MAX_TOTAL_BYTES")]),
+    ("pending logins in one browser", &[("src/web/login/pending_login.rs", "MAX_OPEN"), ("src/web/login/pending_login.rs", "MAX_TOTAL_BYTES"), ("src/web/login/pending_login.rs", "MOST_REMOVALS")]),
     ("return target", &[("src/config/return_to.rs", "MAX_BYTES")]),
     ("used `state` stays used", &[("src/web/login/pending_login.rs", "CLOCK_TOLERANCE")]),
     ("a callback that comes again waits", &[("src/grants/callback.rs", "WAIT")]),

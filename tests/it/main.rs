@@ -52,6 +52,7 @@ mod session {
     mod credential_rotation;
     #[cfg(all(feature = "redis", feature = "sqlite", feature = "postgres"))]
     mod ended_logins;
+    mod former_user;
     mod key_rotation;
     mod login_cookie;
     mod logout;

@@ -128,8 +128,15 @@ async fn a_hostile_refresh_response_overwrites_nothing() {
     // Nothing put over the genuine response: it is the values that are refused, not the test's responses.
     cases.push(json!({}));
     // These are merely thin: the grant knows what they lack.
-    let thin =
-        [json!({}), json!({ "instance_url": null }), json!({ "instance_url": "" }), json!({ "id": null })];
+    let thin = [
+        json!({}),
+        json!({ "instance_url": null }),
+        json!({ "instance_url": "" }),
+        json!({ "instance_url": 7 }),
+        json!({ "instance_url": [stranger.instance_url()] }),
+        json!({ "id": null }),
+        json!({ "id": 7 }),
+    ];
     let mut people = Vec::new();
     for (n, hostile) in cases.into_iter().enumerate() {
         let user = app.org.user(&format!("person{n}@example.com"));

@@ -28,6 +28,13 @@ async fn a_member_that_is_missing_empty_or_null_counts_as_unchanged() {
             json!({ "id_token": "" }),
             json!({ "id_token": "not.a.token" }),
             json!({ "sfdc_community_url": "" }),
+            // What has another type says no more.
+            json!({ "id": 7, "instance_url": false, "sfdc_community_url": 7 }),
+            json!({ "id": {}, "instance_url": [], "signature": [] }),
+            json!({ "scope": ["api"], "token_type": 7, "signature": 7, "id_token": {} }),
+            json!({ "issued_at": null }),
+            json!({ "issued_at": {}, "expires_in": 1.5 }),
+            json!({ "issued_at": " ", "id": " ", "instance_url": " ", "scope": " ", "id_token": "\t" }),
         ] {
             let fault = app.org.faults().refresh(Fault::MergeJson(thin.clone()));
             for _ in 0..2 {
@@ -43,10 +50,13 @@ async fn a_member_that_is_missing_empty_or_null_counts_as_unchanged() {
         assert_eq!(app.org.refresh_reuse_count(), 0);
         if !rotation {
             // Nothing replaces the refresh token then.
-            app.org.faults().refresh(Fault::MergeJson(json!({ "refresh_token": "" })));
-            for _ in 0..2 {
-                app.org.expire_access_tokens();
-                assert_eq!(browser.fetch(&app.url("/names")).await.status, 200);
+            for useless in [json!(""), json!(" "), json!(7), json!([])] {
+                let fault = app.org.faults().refresh(Fault::MergeJson(json!({ "refresh_token": useless })));
+                for _ in 0..2 {
+                    app.org.expire_access_tokens();
+                    assert_eq!(browser.fetch(&app.url("/names")).await.status, 200, "{useless}");
+                }
+                fault.remove();
             }
         }
     }
@@ -62,24 +72,38 @@ async fn a_refusal_for_good_is_understood_with_each_status_and_in_each_spelling(
         ("inactive-user", 400),
         ("invalid_grant", 401),
         ("INVALID_GRANT", 403),
+        ("invalid_grant", 200),
+        ("inactive_user", 404),
     ] {
-        let app = TestApp::start().await;
-        let browser = app.logged_in().await;
-        app.org.expire_access_tokens();
         let (error, description) = (error.to_owned(), String::new());
-        let fault = app.org.faults().refresh(Fault::OauthError { error: error.clone(), description, status });
-        let first = browser.fetch(&app.url("/names")).await.status;
-        assert_eq!(
-            first,
-            if error.to_ascii_lowercase().starts_with("invalid") { 401 } else { 403 },
-            "{error}"
-        );
-        for _ in 0..3 {
-            assert_eq!(browser.fetch(&app.url("/names")).await.status, 401, "{error}, {status}");
-            assert_eq!(browser.open(&app.url("/names")).await.status, 303, "{error}, {status}");
-        }
-        assert_eq!(fault.hits(), 1, "{error}, {status}");
-        fault.remove();
-        assert_eq!(browser.visit(&app.url("/whoami")).await.body, ADA, "the next login works");
+        refused(&error.clone(), Fault::OauthError { error, description, status }).await;
     }
+    for (error, body) in [
+        ("invalid_grant", r#"{"error":"invalid_grant","error_description":null}"#),
+        ("invalid_grant", r#"{"error":"invalid_grant","error_description":{"text":"expired"}}"#),
+        ("inactive_user", "\u{feff}{\"error\":\"inactive_user\"}"),
+        ("inactive_user", "error=inactive_user&error_description=user+is+inactive"),
+    ] {
+        let content_type = "application/json".to_owned();
+        let body = body.as_bytes().to_vec().into();
+        refused(error, Fault::RawBody { status: 400, content_type, body }).await;
+    }
+}
+
+/// The login ends with this response to a refresh, and the next one works.
+async fn refused(error: &str, fault: Fault) {
+    let status = format!("{fault:?}");
+    let app = TestApp::start().await;
+    let browser = app.logged_in().await;
+    app.org.expire_access_tokens();
+    let fault = app.org.faults().refresh(fault);
+    let first = browser.fetch(&app.url("/names")).await.status;
+    assert_eq!(first, if error.to_ascii_lowercase().starts_with("invalid") { 401 } else { 403 }, "{error}");
+    for _ in 0..3 {
+        assert_eq!(browser.fetch(&app.url("/names")).await.status, 401, "{error}, {status}");
+        assert_eq!(browser.open(&app.url("/names")).await.status, 303, "{error}, {status}");
+    }
+    assert_eq!(fault.hits(), 1, "{error}, {status}");
+    fault.remove();
+    assert_eq!(browser.visit(&app.url("/whoami")).await.body, ADA, "the next login works");
 }

@@ -78,6 +78,9 @@ impl<'c> AsyncHttpClient<'c> for Endpoint {
             if !received.status.is_success() {
                 return Err(OAuthError::from_response(&received));
             }
+            if let Some(error) = OAuthError::from_success(&received) {
+                return Err(error);
+            }
             // `oauth2` reads the first JSON value of the body and ignores what follows it.
             if received.status != http::StatusCode::OK
                 || serde_json::from_slice::<IgnoredAny>(&received.body).is_err()

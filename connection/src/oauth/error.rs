@@ -2,7 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::Value;
 
 use crate::{
     http::{error::HttpError, response::Response},
@@ -295,21 +296,42 @@ impl OAuthError {
         if status >= 500 || status == 429 {
             return without_code;
         }
-        let body = serde_json::from_slice::<ErrorBody>(&response.body)
-            .ok()
-            .or_else(|| ErrorBody::from_form(&response.body));
-        let code = match &body {
-            Some(body) => normalize(&body.error),
-            None => normalize(bare_word(&response.body).unwrap_or_default()),
-        };
-        if code.is_empty() {
-            return without_code;
+        let bytes = without_byte_order_mark(&response.body);
+        let body = ErrorBody::from_json(bytes).or_else(|| ErrorBody::from_form(bytes));
+        let body = body.or_else(|| {
+            let error = bare_word(bytes)?.to_owned();
+            Some(ErrorBody { error, error_description: None })
+        });
+        body.and_then(|body| Self::of_body(body, status)).unwrap_or(without_code)
+    }
+
+    /// Reads the error in a response whose status says that the request succeeded. `None`: it has none, or a token.
+    ///
+    /// RFC 6749 asks for status 400 (section 5.2). A server in front of Salesforce may change it; unverified.
+    pub(crate) fn from_success(response: &Response) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Token {
+            #[serde(rename = "access_token")]
+            _token: IgnoredAny,
         }
-        let text = body.and_then(|body| body.error_description).unwrap_or_default().to_ascii_lowercase();
+        let bytes = without_byte_order_mark(&response.body);
+        let body = ErrorBody::from_json(bytes)?;
+        let has_token = serde_json::from_slice::<Token>(bytes).is_ok();
+        if has_token { None } else { Self::of_body(body, response.status.as_u16()) }
+    }
+
+    fn of_body(body: ErrorBody, status: u16) -> Option<Self> {
+        let code = normalize(&body.error);
+        let text = body.error_description.as_ref().and_then(Value::as_str);
+        let text = text.unwrap_or_default().to_ascii_lowercase();
         let in_progress = text.contains("already being processed");
         let description = known_description(&text);
-        Self::ErrorResponse { code, status, in_progress, description }
+        (!code.is_empty()).then_some(Self::ErrorResponse { code, status, in_progress, description })
     }
+}
+
+fn without_byte_order_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body)
 }
 
 /// Returns this crate's copy of a description, or `None` for an unknown one.
@@ -324,10 +346,15 @@ pub(crate) fn known_description(sent: &str) -> Option<&'static str> {
 #[derive(Deserialize)]
 struct ErrorBody {
     error: String,
-    error_description: Option<String>,
+    /// Of another type it says nothing. The code counts all the same.
+    error_description: Option<Value>,
 }
 
 impl ErrorBody {
+    fn from_json(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok()
+    }
+
     /// Reads the form-encoded body that the revocation endpoint was seen to send.
     ///
     /// Other members make it invalid, since a link in an HTML page can look like a form, too.
@@ -343,7 +370,7 @@ impl ErrorBody {
                 return None;
             }
         }
-        Some(Self { error: error?, error_description })
+        Some(Self { error: error?, error_description: error_description.map(Value::String) })
     }
 }
 

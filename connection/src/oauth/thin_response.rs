@@ -12,16 +12,33 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+/// The members that are texts. Of another type they say nothing: the sender is no Salesforce, or one of a later day.
+const TEXTS: [&str; 8] = [
+    "token_type",
+    "refresh_token",
+    "scope",
+    "id",
+    "instance_url",
+    "signature",
+    "id_token",
+    "sfdc_community_url",
+];
+
 /// Returns the body without what says nothing, or `None` if it has nothing of that or is no JSON object.
 ///
-/// A member that is null or empty is left out, and so is an `expires_in` that is no number. Nothing else changes.
+/// A member that is null, empty or of another type than it has to be is left out, except for the access token. Nothing else
+/// changes.
 pub(crate) fn complete(body: &[u8]) -> Option<Vec<u8>> {
     let Members(sent) = serde_json::from_slice(body).ok()?;
     let mut members = sent.clone();
     members.retain(|name, value| match value {
+        _ if name == "access_token" => true,
         Value::Null => false,
-        Value::String(text) if text.is_empty() => name == "access_token",
-        value => name != "expires_in" || value.is_u64(),
+        value if name == "expires_in" => value.is_u64(),
+        Value::String(text) => !text.trim().is_empty(),
+        // Milliseconds since 1970, which some senders write as a number.
+        value if name == "issued_at" => value.is_u64(),
+        _ => !TEXTS.contains(&name.as_str()),
     });
     if members == sent { None } else { serde_json::to_vec(&members).ok() }
 }
@@ -69,6 +86,8 @@ mod tests {
             r#"{"access_token":"a","token_type":"Bearer","id":"","instance_url":null,"refresh_token":""}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":"7200"}"#,
             r#"{"access_token":"a","token_type":"Bearer","expires_in":-1}"#,
+            r#"{"access_token":"a","token_type":"Bearer","id":7,"scope":["api"],"refresh_token":{},"issued_at":1.5}"#,
+            r#"{"access_token":"a","token_type":"Bearer","id":" ","instance_url":"\t","issued_at":" "}"#,
         ] {
             let body = complete(thin).unwrap();
             assert_eq!(
@@ -77,9 +96,10 @@ mod tests {
             );
         }
         assert_eq!(complete(r#"{"access_token":"a","token_type":""}"#).unwrap(), r#"{"access_token":"a"}"#);
+        assert_eq!(complete(r#"{"access_token":"a","token_type":7}"#).unwrap(), r#"{"access_token":"a"}"#);
         for other in [
             r#"{"access_token":"a"}"#,
-            r#"{"access_token":"","token_type":"mac","id":7}"#,
+            r#"{"access_token":7,"token_type":"mac","issued_at":"1","issued_to":7}"#,
             r#"{"access_token":"a","access_token":"b"}"#,
             r#"["access_token"]"#,
             "<html>",

@@ -160,8 +160,10 @@ impl TokenResponse {
                 if !is_login_host && allowed_hosts.check(&identity.url).is_err() {
                     return Err(InvalidTokenResponse::Identity);
                 }
-                // It signs the identity URL. Without that there is nothing to verify.
-                if let (false, Some(signature)) = (secrets.is_empty(), &extra.signature) {
+                // It signs the identity URL and the time. Without the one there is nothing to verify, without the other a
+                // refresh is thin, as one without the signature is.
+                let is_thin = known.is_some() && extra.issued_at.is_none();
+                if let (false, false, Some(signature)) = (secrets.is_empty(), is_thin, &extra.signature) {
                     let issued_at = extra.issued_at.as_ref().map(Millis::text).unwrap_or_default();
                     let is_made_with =
                         |secret: &&Secret| verify_signature(secret, id, &issued_at, signature).is_ok();

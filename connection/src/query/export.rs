@@ -233,16 +233,20 @@ fn is_formula(text: &str, rest: &str) -> bool {
     let is_invisible = |c: char| {
         c.is_whitespace()
             || c.is_control()
-            || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}')
+            // Default ignorable code points (Unicode Standard, DerivedCoreProperties).
+            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+                | '\u{e0000}'..='\u{e0fff}')
     };
     let visible = text.trim_start_matches(|c| c == '"' || is_invisible(c));
     match visible.chars().next() {
-        Some('=' | '@' | '\u{ff1d}' | '\u{ff20}') => true,
+        // Full width, and the small forms.
+        Some('=' | '@' | '\u{ff1d}' | '\u{ff20}' | '\u{fe66}' | '\u{fe6b}') => true,
         Some('+' | '-') => {
             !is_number(visible.as_bytes()) || !rest.split(is_separator).all(|part| is_number(part.as_bytes()))
         }
-        Some('\u{ff0b}' | '\u{ff0d}' | '\u{2212}') => true,
+        Some('\u{ff0b}' | '\u{ff0d}' | '\u{2212}' | '\u{fe62}' | '\u{fe63}') => true,
         _ => false,
     }
 }
@@ -323,6 +327,11 @@ mod tests {
             ("\u{ff0b}1", "'\u{ff0b}1"),
             ("\u{ff0d}1", "'\u{ff0d}1"),
             ("\u{ff20}x", "'\u{ff20}x"),
+            ("\u{fe66}1+1", "'\u{fe66}1+1"),
+            ("\u{fe6b}x", "'\u{fe6b}x"),
+            ("\u{fe62}1", "'\u{fe62}1"),
+            ("\u{61c}=1", "'\u{61c}=1"),
+            ("x;\u{fe0f}\u{e0020}@x", "x;'\u{fe0f}\u{e0020}@x"),
             ("\u{feff}\u{200b} =1", "'\u{feff}\u{200b} =1"),
             ("x\n@y", "x\n'@y"),
             ("x;\"=1", "x;'\"=1"),

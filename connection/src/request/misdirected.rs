@@ -34,7 +34,10 @@ pub(crate) fn check(response: &Response, path: &ResourcePath) -> Option<Misdirec
         }
         400 => error_response::has_code(&response.body, "URL_NOT_RESET").then_some(Misdirected::NotProcessed),
         401 => error_response::has_lost_session(response, path).then_some(Misdirected::NotProcessed),
-        404 => (path.is_data() && is_html(response)).then_some(Misdirected::Unknown),
+        // 410: the same for good, from what stands in front of an instance (RFC 9110 section 15.5.11; unverified).
+        404 | 410 => (path.is_data() && is_html(response)).then_some(Misdirected::Unknown),
+        // The server is not the one for this host (RFC 9110 section 15.5.20; unverified).
+        421 => (path.is_service() && !path.is_apex_rest()).then_some(Misdirected::NotProcessed),
         200 => is_login_page(response, path).then_some(Misdirected::Unknown),
         _ => None,
     }
@@ -68,7 +71,10 @@ pub(crate) fn is_login_page(response: &Response, path: &ResourcePath) -> bool {
 
 fn is_html(response: &Response) -> bool {
     let content_type = response.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    content_type.is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html"))
+    content_type.is_some_and(|value| {
+        let value = value.trim_start().to_ascii_lowercase();
+        value.starts_with("text/html") || value.starts_with("application/xhtml+xml")
+    })
 }
 
 #[cfg(test)]
@@ -109,6 +115,12 @@ mod tests {
             (401, HTML, r#"[{"errorCode":"OTHER","message":"m"}]"#, "limits", None),
             (404, HTML, "<html>", "limits", Some(Misdirected::Unknown)),
             (404, HTML, "<html>", "/services/apexrest/x", None),
+            (404, ("content-type", "Application/XHTML+xml"), "<html>", "limits", Some(Misdirected::Unknown)),
+            (410, HTML, "<html>", "limits", Some(Misdirected::Unknown)),
+            (410, HTML, "<html>", "/services/apexrest/x", None),
+            (410, ("content-type", "application/json"), "[]", "limits", None),
+            (421, HTML, "", "limits", Some(Misdirected::NotProcessed)),
+            (421, HTML, "", "/services/apexrest/x", None),
             (404, ("content-type", "application/json"), "[]", "limits", None),
             (200, HTML, "<html>Login</html>", "limits", Some(Misdirected::Unknown)),
             (200, HTML, "<html>Login</html>", "/services/apexrest/x", None),

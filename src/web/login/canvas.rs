@@ -81,7 +81,7 @@ async fn accept(request: &HttpRequest, payload: web::Payload) -> Result<HttpResp
         // The app may let its session come to frames: an id from before the login is worth nothing after it (ASVS 7.2.4).
         request.get_session().renew();
         let user_change = &worker.salesforce().functions().user_change;
-        user_change.separate(request, login.outcome().user, SessionMode::App);
+        user_change.separate(request, login.outcome().user, SessionMode::App, false);
     }
     login.commit();
     if let Some(old) = canvas_cookie::read(settings, request.headers())

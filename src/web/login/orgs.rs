@@ -324,7 +324,7 @@ fn make_current(
     if worker.settings().session == SessionMode::App {
         // The app's session is one for all orgs: the app's function removes what another user must not see.
         let user_change = &worker.salesforce().functions().user_change;
-        user_change.separate(request, login.user.user_ref(), SessionMode::App);
+        user_change.separate(request, login.user.user_ref(), SessionMode::App, false);
     }
     Ok(worker.current_cookie(&login.slot, &user_tag(login.user.user_ref()))?)
 }

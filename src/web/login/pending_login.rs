@@ -41,6 +41,10 @@ const USUAL_LOGIN_BYTES: usize = 400;
 /// (`proxy_buffer_size`), which the app's headers share. If more would have to go, the new one loses the query of its
 /// target; a response removes more only if it needs the room even so.
 const MAX_REMOVALS: usize = 1;
+/// Number of pending logins that one response removes at the most: further ones go with the next responses. A removal has
+/// about 120 bytes. More is needed only for cookies that another port or subdomain has set, and for those of a browser that
+/// opened many tabs at once.
+const MOST_REMOVALS: usize = 4;
 /// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
 const SEPARATORS: usize = 3;
 const NAME: &str = ".attempt.";
@@ -272,7 +276,8 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Stri
     let mut total: usize = pending.iter().map(|(_, _, bytes)| bytes).sum();
     let mut removals = Vec::new();
     for (_, name, bytes) in pending {
-        if count < MAX_OPEN && total + new_bytes <= max_bytes {
+        let fits = count < MAX_OPEN && total + new_bytes <= max_bytes;
+        if fits || removals.len() >= MOST_REMOVALS {
             break;
         }
         count -= 1;

@@ -103,7 +103,7 @@ impl Placement {
         session.renew();
         let mode = worker.settings().session;
         if self.is_current && (mode == SessionMode::App || self.slot == Slot::Main) {
-            worker.salesforce().functions().user_change.separate(request, user, mode);
+            worker.salesforce().functions().user_change.separate(request, user, mode, is_own);
         }
     }
 

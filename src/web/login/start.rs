@@ -210,8 +210,16 @@ pub(super) fn at_public_url(settings: &Settings, request: &HttpRequest, query: &
         return None;
     }
     let login = settings.paths.full(settings.paths.login.as_deref()?);
-    let mut query = query.encode_again(&["return_to", "host", "prompt", "login_hint", "add"]);
-    let query = query.append_pair(MOVED, "1").finish();
+    let mut moved = query.encode_again(&[]);
+    if let Some(target) = query.first("return_to") {
+        // The address of a page at the other name counts as well: its path, at the public URL.
+        let there = ReturnTo::of_request(&asked, target);
+        moved.append_pair("return_to", there.as_ref().map_or(target, ReturnTo::as_str));
+    }
+    for name in ["host", "prompt", "login_hint", "add"] {
+        moved.extend_pairs(query.first(name).map(|value| (name, value)));
+    }
+    let query = moved.append_pair(MOVED, "1").finish();
     Some(format!("{}{login}?{query}", public.origin().ascii_serialization()))
 }
 

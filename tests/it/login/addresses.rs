@@ -3,7 +3,7 @@
 use crate::support::{
     ADA, CALLBACK, Client, LOGIN, TestApp,
     app::{listen, routes, serve},
-    client::{DOCUMENT, query},
+    client::{DOCUMENT, encoded, query},
     reserve, settings_for,
 };
 use actix_web::{App, middleware::NormalizePath};
@@ -93,6 +93,17 @@ async fn a_login_at_another_name_of_the_app_moves_to_the_public_url() {
         assert!(!page.header("location").contains("evil"), "{page:?}");
         assert!(page.location().path().contains("/services/oauth2/authorize"), "not another name: {page:?}");
     }
+    // A target is often the address of a page as the browser shows it: at that name.
+    let target = encoded(&format!("{other}/user?b=2"));
+    for (start, landed) in [
+        (format!("{other}{LOGIN}?return_to={target}"), "/user?b=2"),
+        // The other way round, the name is no address of this app.
+        (app.url(&format!("{LOGIN}?return_to={target}")), "/"),
+        (format!("{other}{LOGIN}?return_to={}", encoded("http://localhost:1/user")), "/"),
+    ] {
+        let page = Client::new().visit(&start).await;
+        assert_eq!(page.url.as_str(), app.url(landed), "{start}: {page:?}");
+    }
     // What was moved once is not moved again.
     let port = Url::parse(&app.server.url).unwrap().port().unwrap();
     let localhost: &'static str = format!("localhost:{port}").leak();
@@ -164,4 +175,31 @@ async fn an_app_below_a_path_that_a_proxy_strips_works() {
     }
     let out = browser.open(&format!("{public}/auth/salesforce/logout")).await;
     assert!(out.body.contains("action=\"/app/auth/salesforce/logout\""), "{out:?}");
+
+    // A target that is an auth route is none, in the form that browsers see as well (S-11).
+    for target in
+        ["/app/auth/salesforce/login", "/app/auth/salesforce/%6Cogin/", "/%61pp/auth/salesforce/logout"]
+    {
+        let start = format!("{public}{LOGIN}?return_to={}", encoded(target));
+        assert_eq!(Client::new().visit(&start).await.url.path(), "/app/maybe", "{target}");
+    }
+    // What is sent from a page leads back to it: by htmx, by a form, and from an error page.
+    let stranger = Client::new();
+    let page = format!("{public}/names?a=1");
+    let htmx = [("hx-request", "true"), ("hx-current-url", page.as_str())];
+    let htmx = stranger.send(reqwest::Method::GET, &format!("{public}/user"), &htmx, None).await;
+    assert_eq!(
+        htmx.header("hx-redirect"),
+        format!("/app{LOGIN}?return_to=%2Fapp%2Fnames%3Fa%3D1"),
+        "{htmx:?}"
+    );
+    let form = [DOCUMENT[0], DOCUMENT[1], DOCUMENT[2], ("referer", page.as_str())];
+    let form = stranger.send(reqwest::Method::POST, &format!("{public}/admin/secret"), &form, Some("")).await;
+    assert!(form.body.contains(&format!("/app{LOGIN}?return_to=%2Fapp%2Fnames%3Fa%3D1")), "{form:?}");
+    let callback = stranger.visit_until(&format!("{public}/user?b=2"), &format!("/app{CALLBACK}")).await;
+    let refused = callback.as_str().replace("code=", "error=access_denied&x=");
+    let refused = stranger.open(&refused).await;
+    assert!(refused.body.contains(&format!("/app{LOGIN}?return_to=%2Fapp%2Fuser%3Fb%3D2")), "{refused:?}");
+    let json = stranger.fetch(&format!("{public}/user")).await;
+    assert_eq!(json.json()["login_url"], format!("/app{LOGIN}"), "{json:?}");
 }

@@ -37,6 +37,26 @@ async fn pending_logins_stay_small() {
         let page = small.open(&app.url(&format!("{LOGIN}?return_to=/user"))).await;
         assert!(page.set_cookies().len() <= 2, "one removal per response: {page:?}");
     }
+    // Cookies of another port or subdomain that look like pending logins, or those of a browser that opened many tabs at
+    // once: a response removes as many as it has room for.
+    for (count, bytes) in [(40, 1), (30, 500)] {
+        let planted = Client::new();
+        let name = small.own_cookie(".attempt.").unwrap().0;
+        let stem = name.split(".attempt.").next().unwrap();
+        for n in 0..count {
+            planted.set_cookie("127.0.0.1", &format!("{stem}.attempt.{n:016}"), &"x".repeat(bytes));
+        }
+        let before = planted.cookies("127.0.0.1").len();
+        let page = planted.open(&app.url(&format!("{LOGIN}?return_to=/user"))).await;
+        let head: usize =
+            page.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        assert!(page.status == 303 && head < 3 * 1024, "a head of {head} bytes: {page:?}");
+        for _ in 0..count {
+            planted.open(&app.url(&format!("{LOGIN}?return_to=/user"))).await;
+        }
+        let left = planted.cookies("127.0.0.1").len();
+        assert!(left < before.min(10), "they go one by one: {left}");
+    }
     for (target, landed) in [
         (format!("/user?q={}", "a".repeat(880)), format!("/user?q={}", "a".repeat(880))),
         (format!("/user?q={}", "a".repeat(900)), "/user".to_owned()),

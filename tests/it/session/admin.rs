@@ -127,7 +127,10 @@ async fn everyone_is_logged_out() {
 /// Another app in the same store is neither listed nor logged out, and a record that does not open is no silence.
 #[actix_web::test]
 async fn another_app_in_the_same_store_is_left_alone() {
-    use crate::support::{failing::FailingStore, logs, settings_for};
+    use crate::support::{
+        failing::{FailingStore, Mode},
+        logs, settings_for,
+    };
     use actix_salesforce::AuthEvent;
     use std::sync::Arc;
 
@@ -147,6 +150,16 @@ async fn another_app_in_the_same_store_is_left_alone() {
         other.revoke_login(&login).await.unwrap();
     }
     assert_eq!(browser.fetch(&app.url("/user")).await.status, 200);
+
+    // An outage at the look-up makes no difference: what is retried afterwards is not the other app's.
+    let login = app.salesforce.list_logins(GrantFilter::All).await.unwrap().remove(0);
+    for mode in [Mode::FailsToLoad, Mode::Fails] {
+        store.set(mode);
+        assert!(other.revoke_login(&login).await.is_err());
+        store.set(Mode::Works);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(browser.fetch(&app.url("/user")).await.status, 200, "{mode:?}");
+    }
 
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let without_key = settings_for(&app.org, "http://127.0.0.1:1").keys(OTHER_KEYS).store(Arc::new(store));
