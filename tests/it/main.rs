@@ -155,4 +155,6 @@ mod web {
     mod streaming;
     #[cfg(feature = "test-util")]
     mod test_util;
+    #[cfg(feature = "events")]
+    mod visible_feed;
 }
