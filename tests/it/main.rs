@@ -114,6 +114,8 @@ mod store {
 mod consumer {
     mod delivery;
     mod former;
+    #[cfg(feature = "redis")]
+    mod lost_store;
     mod scene;
     mod trouble;
 }
