@@ -1,4 +1,6 @@
 //! Reading one event into a struct, beside `apache-avro`. `cargo bench -p salesforce-connection --bench events --features events`.
+//!
+//! `INSTRUCTIONS=1` counts instructions too, by callgrind (package `valgrind`): the same number on a busy machine.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,7 +14,7 @@
 #[path = "../../benches/events/order.rs"]
 mod order;
 
-use std::{hint::black_box, time::Instant};
+use std::{env, hint::black_box, process::Command, time::Instant};
 
 use apache_avro::{
     Schema, reader::datum::GenericDatumReader, types::Value as Avro, writer::datum::GenericDatumWriter,
@@ -39,7 +41,11 @@ async fn main() {
     let sf = connect(&org).await;
     sf.publish(TOPIC).send(&[order::data(1)]).await.unwrap();
     let mut events = sf.subscribe::<RawEvent>(TOPIC, StartFrom::Earliest);
-    compare(&events.try_next().await.unwrap().unwrap().event);
+    let event = events.try_next().await.unwrap().unwrap().event;
+    match env::var("EVENTS_BENCH_WAY").ok() {
+        Some(way) => repeat(&event, &way),
+        None => compare(&event),
+    }
 }
 
 async fn connect(org: &FakeOrg) -> Connection {
@@ -52,6 +58,21 @@ async fn connect(org: &FakeOrg) -> Connection {
     Connection::new(&client, source.connect().await.unwrap())
 }
 
+#[inline(never)]
+fn ours(event: &RawEvent) -> Order {
+    event.decode().unwrap()
+}
+
+#[inline(never)]
+fn into_value(reader: &GenericDatumReader<'_>, mut bytes: &[u8]) -> Avro {
+    reader.read_value(&mut bytes).unwrap()
+}
+
+#[inline(never)]
+fn into_struct(reader: &GenericDatumReader<'_>, bytes: &[u8]) -> Order {
+    apache_avro::from_value(&into_value(reader, bytes)).unwrap()
+}
+
 /// Prints how much longer `apache-avro` takes, in the round in the middle.
 fn compare(event: &RawEvent) {
     let schema = schema();
@@ -59,25 +80,63 @@ fn compare(event: &RawEvent) {
     // The same fields: the org's data has the time and the user of the event besides.
     assert!(event.size().abs_diff(bytes.len()) < 64, "{} and {} bytes", event.size(), bytes.len());
     let reader = GenericDatumReader::builder(&schema).build().unwrap();
-    let value = || reader.read_value(&mut bytes.as_slice()).unwrap();
     let mut rounds: Vec<[f64; 3]> = (0..ROUNDS)
         .map(|_| {
-            let ours = nanoseconds(|| event.decode::<Order>().unwrap());
-            let into_value = nanoseconds(value);
-            let into_struct = nanoseconds(|| apache_avro::from_value::<Order>(&value()).unwrap());
-            [ours, into_value, into_struct]
+            [
+                nanoseconds(|| ours(event)),
+                nanoseconds(|| into_value(&reader, &bytes)),
+                nanoseconds(|| into_struct(&reader, &bytes)),
+            ]
         })
         .collect();
     rounds.sort_by(|a, b| f64::total_cmp(&(a[2] / a[0]), &(b[2] / b[0])));
-    let [ours, into_value, into_struct] = rounds[ROUNDS / 2];
-    println!("| one event of 30 fields, {} bytes | ns | its time / ours |", event.size());
+    print(event, "ns", rounds[ROUNDS / 2]);
+    if env::var_os("INSTRUCTIONS").is_some() {
+        print(event, "instructions", WAYS.map(instructions));
+    }
+}
+
+fn print(event: &RawEvent, unit: &str, [ours, into_value, into_struct]: [f64; 3]) {
+    println!("| one event of 30 fields, {} bytes | {unit} | to ours |", event.size());
     println!("|---|---|---|");
     println!("| this crate, into a struct | {ours:.0} | 1.0 |");
     println!("| apache-avro, into its `Value` | {into_value:.0} | {:.1} |", into_value / ours);
-    println!(
-        "| apache-avro, by its `Value` into the struct | {into_struct:.0} | {:.1} |",
-        into_struct / ours
-    );
+    let times = into_struct / ours;
+    println!("| apache-avro, by its `Value` into the struct | {into_struct:.0} | {times:.1} |");
+}
+
+const WAYS: [&str; 3] = ["ours", "into_value", "into_struct"];
+
+/// Reads and drops the event in one way, a thousand times.
+fn repeat(event: &RawEvent, way: &str) {
+    let schema = schema();
+    let bytes = bytes(&schema);
+    let reader = GenericDatumReader::builder(&schema).build().unwrap();
+    let times: u32 = env::var("EVENTS_BENCH_TIMES").unwrap().parse().unwrap();
+    for _ in 0..times {
+        match way {
+            "ours" => drop(black_box(ours(event))),
+            "into_value" => drop(black_box(into_value(&reader, &bytes))),
+            _ => drop(black_box(into_struct(&reader, &bytes))),
+        }
+    }
+}
+
+/// The instructions of one reading: those of a process that reads the event often less those of one that does it rarely.
+fn instructions(way: &str) -> f64 {
+    let [rarely, often] = [1_000, 21_000].map(|times: u32| {
+        let profile = env::temp_dir().join(format!("events-{way}-{times}.callgrind"));
+        let mut valgrind = Command::new("valgrind");
+        valgrind.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}", profile.display()));
+        valgrind.arg(env::current_exe().unwrap());
+        valgrind.env("EVENTS_BENCH_WAY", way).env("EVENTS_BENCH_TIMES", times.to_string());
+        let output = valgrind.output().expect("valgrind");
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stderr).unwrap();
+        let (_, count) = text.split_once("Collected : ").unwrap();
+        count.split_whitespace().next().unwrap().parse::<f64>().unwrap()
+    });
+    (often - rarely) / 20_000.0
 }
 
 fn nanoseconds<T>(mut work: impl FnMut() -> T) -> f64 {

@@ -266,6 +266,12 @@ impl FakeOrg {
         self.org.lock_rows(ids);
     }
 
+    /// Keeps records from a user as sharing does: the first page of the user's queries leaves them out. An empty list shows
+    /// all again. (H: Sharing settings. Reads by id and further pages are not restricted here.)
+    pub fn hide_rows(&self, user: &User, ids: &[&str]) {
+        self.org.hide_rows(&user.id, ids);
+    }
+
     /// Puts the org's clock forward: tokens age, sessions expire, date literals move.
     pub fn advance(&self, by: Duration) {
         self.org.clock.advance(by);

@@ -283,6 +283,15 @@ impl Org {
         });
     }
 
+    /// Keeps these records from a user; none: shows the user all again.
+    pub(crate) fn hide_rows(&self, user_id: &str, ids: &[&str]) {
+        self.data.with(|data| {
+            data.rules.hidden.retain(|(user, _)| user != user_id);
+            let ids = ids.iter().filter_map(|id| crate::base::ids::normalize(id));
+            data.rules.hidden.extend(ids.map(|id| (user_id.to_owned(), id)));
+        });
+    }
+
     /// Counts one API request; the number used so far.
     pub(crate) fn count_api_call(&self) -> u64 {
         let mut calls = lock(&self.api_calls);

@@ -29,6 +29,10 @@ pub struct ConsumerHealth {
     /// are read.
     #[serde(serialize_with = "unix_seconds_or_none")]
     pub blocked_since: Option<SystemTime>,
+    /// When this process found no position in the store: at the very first start, or because the store has lost its data. The
+    /// consumer began where its `start` says; if it was running, it wrote its position again. `None` if that did not happen.
+    #[serde(serialize_with = "unix_seconds_or_none")]
+    pub position_missing_at: Option<SystemTime>,
     /// Events that this process handled.
     pub handled: u64,
     /// Events that were left out because their handler failed.

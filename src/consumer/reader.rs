@@ -110,7 +110,12 @@ impl Reader {
     async fn start(&self, place: Place<Position>) -> Result<(StartFrom, Option<Position>), Ended> {
         if place.at.is_none() {
             let (consumer, start) = (&self.consumer.name, &self.consumer.start);
-            tracing::info!(%consumer, ?start, "a consumer has no position in the store: it begins where `start` says");
+            tracing::warn!(
+                %consumer,
+                ?start,
+                "a consumer has no position in the store: it begins where `start` says. Unless this is its first start, the store has lost its data"
+            );
+            self.status.position_missing();
         }
         let stored = place.at.map(StartFrom::After).unwrap_or_else(|| self.consumer.start.clone());
         let Some(resume) = &self.consumer.resume else { return Ok((stored, place.event)) };

@@ -301,6 +301,10 @@ impl Runner {
                 PositionSwap::Conflict(_) => Written::Conflict,
                 PositionSwap::NotFound => Written::NotFound,
             });
+        if outcome == Ok(Written::NotFound) && write.expected.is_some() {
+            tracing::warn!(consumer = %self.consumer.name, "the store has lost the position of a consumer, which writes it again");
+            self.status.position_missing();
+        }
         if matches!(outcome, Err(Failed) | Ok(Written::NotFound)) {
             part.sealed = Some((write.version, sealed));
         }

@@ -29,6 +29,7 @@ struct Known {
     blocked_since: Option<SystemTime>,
     /// Since when no stream is open.
     cut_off_since: Option<SystemTime>,
+    position_missing_at: Option<SystemTime>,
     handled: u64,
     skipped: u64,
     undecodable: u64,
@@ -96,6 +97,11 @@ impl Status {
                 known.state = Some(ConsumerState::Standby);
             }
         }
+    }
+
+    /// The store has no position.
+    pub(super) fn position_missing(&self) {
+        lock(&self.known).position_missing_at = Some(self.clock.now());
     }
 
     /// The consumer cannot run here.
@@ -188,6 +194,7 @@ impl Status {
             problem: known.problem,
             lag_seconds: self.lag(&known),
             blocked_since: known.blocked_since,
+            position_missing_at: known.position_missing_at,
             handled: known.handled,
             skipped: known.skipped,
             undecodable: known.undecodable,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::MapFunction;
+use super::{MapFunction, visible::Visibility};
 use crate::SalesforceUser;
 
 /// A comment: what keeps proxies from closing a silent connection.
@@ -62,7 +62,8 @@ impl Message {
     /// Reads an event. One that says that changes are missing is a reset.
     pub(super) fn of(org: OrgId, topic: &str, delivery: Delivery<RawEvent>) -> Self {
         let id = id(org, topic, &delivery.position);
-        let Some(data) = without_values(&delivery) else { return Self::Reset { id, reset: Reset::Gap } };
+        let ids = delivery.header.as_ref().map_or(&[][..], |header| &header.record_ids);
+        let Some(data) = without_values(&delivery, ids) else { return Self::Reset { id, reset: Reset::Gap } };
         Self::Event { frame: frame(&id, &delivery, &data), id, delivery: Box::new(delivery) }
     }
 
@@ -78,6 +79,36 @@ impl Message {
         match self {
             Self::Event { id, .. } | Self::Reset { id, .. } => id,
         }
+    }
+
+    /// Returns the object and the ids of the records of an event, for changes without a gap.
+    pub(super) fn records(&self) -> Option<(&str, ChangeKind, &[String])> {
+        let Self::Event { delivery, .. } = self else { return None };
+        let header = delivery.header.as_ref()?;
+        Some((&header.object, header.kind, &header.record_ids))
+    }
+
+    /// Returns what a browser gets whose user may not read each record.
+    pub(super) fn readable_frame_for(
+        &self,
+        user: &SalesforceUser,
+        map: Option<&MapFunction>,
+        visibility: &Visibility,
+    ) -> Option<Bytes> {
+        let (Self::Event { id, delivery, .. }, Some((_, kind, all))) = (self, self.records()) else {
+            return self.frame_for(user, map);
+        };
+        let readable: Vec<String> = all.iter().filter(|id| visibility.is_readable(id)).cloned().collect();
+        if readable.len() == all.len() {
+            return self.frame_for(user, map);
+        }
+        if kind == ChangeKind::Delete {
+            return Some(Reset::Gap.frame(id));
+        }
+        if readable.is_empty() || map.is_some() {
+            return None;
+        }
+        without_values(delivery, &readable).map(|data| frame(id, delivery, &data))
     }
 
     /// Returns what a browser of this user gets; `None` if the app's function keeps the event from it.
@@ -120,7 +151,7 @@ fn frame(id: &str, delivery: &Delivery<RawEvent>, data: &Value) -> Bytes {
 
 /// Returns what any user may know of an event: which records changed, and how, without a value. `None` for a change without
 /// details.
-fn without_values(delivery: &Delivery<RawEvent>) -> Option<Value> {
+fn without_values(delivery: &Delivery<RawEvent>, ids: &[String]) -> Option<Value> {
     #[derive(Serialize)]
     struct Change<'a> {
         object: &'a str,
@@ -139,7 +170,7 @@ fn without_values(delivery: &Delivery<RawEvent>) -> Option<Value> {
                 serde_json::to_value(Change {
                     object: &header.object,
                     change: header.kind,
-                    ids: &header.record_ids,
+                    ids,
                     fields: &header.changed_fields,
                 })
             }

@@ -20,6 +20,7 @@ use super::{
     MapFunction,
     message::{self, Message, Reset},
     ring::{Cursor, Lagged, Limits, Ring},
+    visible::Visibility,
 };
 use crate::{SalesforceUser, base::lock::lock};
 
@@ -95,12 +96,22 @@ impl Shared {
         cursor < lock(&self.ring).end()
     }
 
+    /// Returns the messages that [`read`](Self::read) reads next.
+    pub(super) fn next(&self, cursor: Cursor) -> Vec<Arc<Message>> {
+        let ring = lock(&self.ring);
+        let messages = ring.since(cursor);
+        messages
+            .map(|messages| messages.take(CHUNK).map(|(_, message)| Arc::clone(message)).collect())
+            .unwrap_or_default()
+    }
+
     /// Reads the next messages for a user, and moves the cursor. `None` if there are none for this user.
     pub(super) fn read(
         &self,
         cursor: &mut Cursor,
         user: &SalesforceUser,
         map: Option<&MapFunction>,
+        visibility: Option<&Visibility>,
     ) -> Option<Bytes> {
         let messages: Vec<_> = {
             let ring = lock(&self.ring);
@@ -117,8 +128,14 @@ impl Shared {
         // Without the lock: this calls the app's function.
         let mut chunk = BytesMut::new();
         for (after, message) in messages {
+            let frame = match visibility {
+                None => message.frame_for(user, map),
+                // What came since it was asked is asked for next.
+                Some(visibility) if !visibility.has_asked(&message) => break,
+                Some(visibility) => message.readable_frame_for(user, map, visibility),
+            };
             *cursor = after;
-            if let Some(frame) = message.frame_for(user, map) {
+            if let Some(frame) = frame {
                 chunk.extend_from_slice(&frame);
             }
         }

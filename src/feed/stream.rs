@@ -11,6 +11,7 @@ use super::{
     message::{self, KEEP_ALIVE, Reset},
     places::Place,
     ring::Cursor,
+    visible::Visibility,
 };
 use crate::{SalesforceUser, grants::LoginWatch};
 
@@ -35,6 +36,8 @@ pub(super) struct EventStream {
     changes: watch::Receiver<()>,
     login: LoginWatch,
     user: SalesforceUser,
+    /// Set if the page gets the ids of readable records only.
+    visibility: Option<Visibility>,
     opening: Option<Bytes>,
     /// When the login was seen valid.
     valid_at: Instant,
@@ -47,7 +50,7 @@ impl EventStream {
     pub(super) fn new(
         feed: Feed,
         login: LoginWatch,
-        user: SalesforceUser,
+        (user, visibility): (SalesforceUser, Option<Visibility>),
         place: Place,
         last_event_id: Option<&str>,
     ) -> Self {
@@ -74,6 +77,7 @@ impl EventStream {
             changes,
             login,
             user,
+            visibility,
             opening: Some(opening.into()),
             valid_at: now,
             ends_at,
@@ -99,11 +103,16 @@ impl EventStream {
             // Before the ring is read: a message that comes meanwhile wakes this again.
             self.changes.mark_unchanged();
             if self.feed.shared().has_more(self.cursor) {
+                if self.visibility.is_some() && !self.has_asked().await {
+                    return None;
+                }
+                // After the question, which may have taken a while.
                 if !self.has_valid_login(LOGIN_MAX_AGE).await {
                     return None;
                 }
                 let (map, shared) = (self.feed.map.as_deref(), self.feed.shared());
-                if let Some(chunk) = shared.read(&mut self.cursor, &self.user, map) {
+                if let Some(chunk) = shared.read(&mut self.cursor, &self.user, map, self.visibility.as_ref())
+                {
                     return Some(chunk);
                 }
                 continue;
@@ -117,6 +126,24 @@ impl EventStream {
                     return self.has_valid_login(Duration::ZERO).await.then_some(KEEP_ALIVE);
                 }
             }
+        }
+    }
+
+    /// Asks which of the next records the user may read. False if the stream has to end: the browser comes back.
+    async fn has_asked(&mut self) -> bool {
+        let (feed, login) = (&self.feed, &mut self.login);
+        let Some(visibility) = &mut self.visibility else { return true };
+        let messages = feed.shared().next(self.cursor);
+        tokio::select! {
+            () = feed.closed() => false,
+            () = login.ended() => false,
+            asked = visibility.ask(&messages) => match asked {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(%error, "a stream of events ends: Salesforce does not say which records its user may read");
+                    false
+                }
+            },
         }
     }
 

@@ -115,6 +115,8 @@ mod store {
 mod consumer {
     mod delivery;
     mod former;
+    #[cfg(feature = "redis")]
+    mod lost_store;
     mod scene;
     mod trouble;
 }
@@ -156,4 +158,6 @@ mod web {
     mod streaming;
     #[cfg(feature = "test-util")]
     mod test_util;
+    #[cfg(feature = "events")]
+    mod visible_feed;
 }

@@ -180,6 +180,20 @@ fn an_update_has_what_changed_and_tells_cleared_from_unchanged() {
 }
 
 #[test]
+fn a_patch_of_an_option_reads_its_field_once() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct Optional {
+        phone: Patch<Option<String>>,
+        annual_revenue: Patch<Option<f64>>,
+    }
+    let event = update(json!({"Phone": "030 1234", "AnnualRevenue": 7.5}), &["0x0480"], &[], &[]).unwrap();
+    let Change::Updated(account) = event.decode::<Change<Optional>>().unwrap() else { panic!("{event:?}") };
+    let phone = Patch::Set(Some("030 1234".to_owned()));
+    assert_eq!(account, Optional { phone, annual_revenue: Patch::Set(Some(7.5)) });
+}
+
+#[test]
 fn a_cleared_field_a_cleared_address_and_a_diff_are_told_apart() {
     let text = "--- \n+++ \n@@ -1,1 +1,1 @@\n-a\n+b";
     let event = update(

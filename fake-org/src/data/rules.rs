@@ -33,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) duplicates: Vec<DuplicateRule>,
     /// Ids of locked rows.
     pub(crate) locked: BTreeSet<String>,
+    /// Id of a user, and of a row that sharing keeps from the user.
+    pub(crate) hidden: BTreeSet<(String, String)>,
 }
 
 impl Inner {

@@ -25,6 +25,7 @@ impl Data {
         self.with(|inner| {
             inner.last.clear();
             inner.rules.locked.clear();
+            inner.rules.hidden.clear();
             inner.sqlite.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; BEGIN")?;
             let done = fill(inner, *sample, users, now);
             // With a journal from now on: transactions must be able to go back.

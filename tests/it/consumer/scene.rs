@@ -159,7 +159,7 @@ impl Scene {
     }
 }
 
-async fn org() -> FakeOrg {
+pub(super) async fn org() -> FakeOrg {
     let objects = ["Account", "Contact"];
     FakeOrg::builder().rows(0).execution_user(ADA).change_events(&objects).start().await.unwrap()
 }

@@ -19,20 +19,20 @@ use salesforce_fake_org::{FakeOrg, PubSubFault};
 use serde_json::{Value, json};
 
 const TOPIC: &str = "/data/AccountChangeEvent";
-const BEN: &str = "ben@example.com";
+pub(super) const BEN: &str = "ben@example.com";
 
 async fn live(request: HttpRequest, feed: web::Data<Feed>) -> Result<HttpResponse, Error> {
     feed.respond(&request).await
 }
 
-struct LiveApp {
-    org: FakeOrg,
-    salesforce: Salesforce,
+pub(super) struct LiveApp {
+    pub(super) org: FakeOrg,
+    pub(super) salesforce: Salesforce,
     feed: Feed,
     server: Server,
 }
 
-async fn org() -> FakeOrg {
+pub(super) async fn org() -> FakeOrg {
     FakeOrg::builder().rows(1).execution_user(ADA).change_events(&["Account"]).start().await.unwrap()
 }
 
@@ -46,7 +46,7 @@ impl LiveApp {
         Self::with(org().await, |builder| builder, |feed| feed).await
     }
 
-    async fn with(
+    pub(super) async fn with(
         org: FakeOrg,
         settings: impl FnOnce(SalesforceBuilder) -> SalesforceBuilder,
         feed: impl FnOnce(Feed) -> Feed,
@@ -73,7 +73,7 @@ impl LiveApp {
         format!("{}{path}", self.server.url)
     }
 
-    async fn logged_in(&self, name: &str) -> Client {
+    pub(super) async fn logged_in(&self, name: &str) -> Client {
         self.org.sign_in(&self.org.user(name));
         let browser = Client::new();
         let page = browser.visit(&self.url("/auth/salesforce/login?return_to=/")).await;
@@ -82,7 +82,7 @@ impl LiveApp {
     }
 
     /// Opens a stream, and waits until the topic is read: before that there are no events.
-    async fn open(&self, browser: &Client) -> Page {
+    pub(super) async fn open(&self, browser: &Client) -> Page {
         let page = self.reconnect(browser, None).await;
         self.until_read().await;
         page
@@ -94,7 +94,7 @@ impl LiveApp {
         }
     }
 
-    async fn reconnect(&self, browser: &Client, last: Option<&str>) -> Page {
+    pub(super) async fn reconnect(&self, browser: &Client, last: Option<&str>) -> Page {
         let page = Page::new(self.request(browser, last).await);
         assert_eq!(page.response.status(), 200);
         page
@@ -118,7 +118,7 @@ impl LiveApp {
     }
 
     /// A change of an account, made by the service user.
-    async fn change(&self, name: &str) {
+    pub(super) async fn change(&self, name: &str) {
         let sf = self.salesforce.service_connection().await.unwrap();
         let id = sf.query::<Value>("SELECT Id FROM Account LIMIT 1").fetch_one().await.unwrap();
         let id = id["Id"].as_str().unwrap();

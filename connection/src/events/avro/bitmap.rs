@@ -169,6 +169,11 @@ impl<'m> FieldState<'m> {
         Self { is_changed, is_diff, nulled, within }
     }
 
+    /// Returns whether fields within have another state than [`Self::COMPLETE`].
+    pub(super) fn has_parts(&self) -> bool {
+        !matches!(self.within, Within::Complete)
+    }
+
     pub(super) fn is_changed(&self) -> bool {
         self.is_changed
     }

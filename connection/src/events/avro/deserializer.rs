@@ -1,17 +1,17 @@
 //! Reads Avro data into any type that implements serde's `Deserialize`.
 
 use serde::de::{
-    self, DeserializeSeed, Error as _, Expected, IntoDeserializer as _, MapAccess, SeqAccess, Unexpected,
-    Visitor,
+    self, Error as _, Expected, IntoDeserializer as _, Unexpected, Visitor,
     value::{BorrowedStrDeserializer, StrDeserializer},
 };
 
 use super::{
+    access::{Entries, Fields, Items},
     bitmap::FieldState,
     error::{AvroError, Reason},
     moment::Moment,
     reader::{MAX_DEPTH, Reader},
-    schema::{Field, Schema, Type, TypeId},
+    schema::{Schema, Type},
 };
 
 /// The name with which a `Patch` makes itself known to the deserializer.
@@ -29,59 +29,83 @@ pub(crate) fn from_bytes<'de, T: de::Deserialize<'de>>(
     state: FieldState<'_>,
 ) -> Result<T, AvroError> {
     let mut reader = Reader::new(bytes);
-    let deserializer =
-        AvroDeserializer { reader: &mut reader, schema, of: schema.root(), moment: None, state, depth: 0 };
+    let of = schema.get(schema.root());
+    let around = Around { schema, state: Some(state), depth: 0 };
+    let deserializer = AvroDeserializer {
+        reader: &mut reader,
+        around: &around,
+        of,
+        nullable: None,
+        moment: None,
+        field: None,
+    };
     let value = T::deserialize(deserializer)?;
     if reader.is_at_end() { Ok(value) } else { Err(AvroError::new(Reason::TrailingData)) }
 }
 
-/// Reads the next value of the data.
-struct AvroDeserializer<'r, 'de, 's> {
-    reader: &'r mut Reader<'de>,
-    schema: &'s Schema,
-    of: TypeId,
-    moment: Option<Moment>,
-    state: FieldState<'s>,
-    depth: usize,
+/// What all values of a record, of an array or of a map have in common.
+pub(super) struct Around<'s> {
+    pub(super) schema: &'s Schema,
+    /// Of the record that the values are fields of, or of the whole event. `None` is [`FieldState::COMPLETE`].
+    pub(super) state: Option<FieldState<'s>>,
+    /// Of the values.
+    pub(super) depth: usize,
+}
+
+/// Reads the next value of the data. Small: serde moves it several times for each value.
+pub(super) struct AvroDeserializer<'r, 'de, 's> {
+    pub(super) reader: &'r mut Reader<'de>,
+    pub(super) around: &'r Around<'s>,
+    pub(super) of: &'s Type,
+    pub(super) nullable: Option<&'s Type>,
+    /// The position of the value in its record, if it is the value of a field.
+    pub(super) field: Option<u32>,
+    pub(super) moment: Option<Moment>,
 }
 
 impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     /// Reads which branch of a union comes, and returns the type of the value itself.
+    #[inline]
     fn resolve(&mut self) -> Result<&'s Type, AvroError> {
-        loop {
-            match self.schema.get(self.of) {
-                Type::Union(branches) => self.of = *self.reader.choice(branches)?,
-                of => return Ok(of),
+        // A second look finds the branch itself.
+        self.nullable = None;
+        while let Type::Union(branches) = self.of {
+            self.of = self.around.schema.get(*self.reader.choice(branches)?);
+        }
+        Ok(self.of)
+    }
+
+    /// Counts a value of the deserializer's depth.
+    #[inline]
+    fn begin(&mut self) -> Result<(), AvroError> {
+        if self.around.depth > MAX_DEPTH {
+            return Err(AvroError::new(Reason::TooDeep));
+        }
+        self.reader.count()
+    }
+
+    /// For values within this one.
+    fn within(&self) -> Around<'s> {
+        Around { schema: self.around.schema, state: None, depth: self.around.depth + 1 }
+    }
+
+    pub(super) fn skip(self) -> Result<(), AvroError> {
+        self.reader.skip(self.around.schema, self.of, self.around.depth)
+    }
+
+    /// What is known of the value. Few types ask for it, so that it is worked out only then.
+    fn state(&self) -> FieldState<'s> {
+        match (&self.around.state, self.field) {
+            (None, _) => FieldState::COMPLETE,
+            (Some(event), None) => *event,
+            (Some(record), Some(position)) => {
+                usize::try_from(position).map_or(FieldState::COMPLETE, |position| record.of_field(position))
             }
         }
     }
 
-    /// The deserializer of a value within this one.
-    fn within(
-        &mut self,
-        of: TypeId,
-        moment: Option<Moment>,
-        state: FieldState<'s>,
-    ) -> AvroDeserializer<'_, 'de, 's> {
-        AvroDeserializer {
-            reader: self.reader,
-            schema: self.schema,
-            of,
-            moment,
-            state,
-            depth: self.depth + 1,
-        }
-    }
-
-    fn skip(self) -> Result<(), AvroError> {
-        self.reader.skip(self.schema, self.of, self.depth)
-    }
-
     fn visit<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
-        if self.depth > MAX_DEPTH {
-            return Err(AvroError::new(Reason::TooDeep));
-        }
-        self.reader.count()?;
+        self.begin()?;
         match self.resolve()? {
             Type::Null | Type::Union(_) => visitor.visit_unit(),
             Type::Boolean => visitor.visit_bool(self.reader.boolean()?),
@@ -94,19 +118,23 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
             Type::Bytes => visit_bytes_as_items(self.reader.bytes()?, visitor),
             Type::Fixed(size) => visit_bytes_as_items(self.reader.take(*size)?, visitor),
             Type::Array(items) => {
-                let mut access = Items { outer: self, of: *items, left: Some(0) };
+                let around = self.within();
+                let mut access = Items::new(self.reader, &around, *items, self.moment);
                 let value = visitor.visit_seq(&mut access)?;
                 access.finish()?;
                 Ok(value)
             }
             Type::Map(values) => {
-                let mut access = Entries { outer: self, of: *values, left: Some(0), is_value_due: false };
+                let around = self.within();
+                let mut access = Entries::new(self.reader, &around, *values);
                 let value = visitor.visit_map(&mut access)?;
                 access.finish()?;
                 Ok(value)
             }
             Type::Record(record) => {
-                let mut access = Fields { outer: self, fields: &record.fields, next: 0, is_value_due: false };
+                let around =
+                    Around { state: Some(self.state()).filter(FieldState::has_parts), ..self.within() };
+                let mut access = Fields::new(self.reader, &around, &record.fields);
                 let value = visitor.visit_map(&mut access)?;
                 access.finish()?;
                 Ok(value)
@@ -115,7 +143,16 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     }
 
     /// A text, for types that are read from one: a moment is written as the REST API writes it, in RFC 3339.
+    #[inline]
     fn visit_text<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        if let Type::String = self.resolve()? {
+            self.begin()?;
+            return visitor.visit_borrowed_str(self.reader.text()?);
+        }
+        self.visit_moment(visitor)
+    }
+
+    fn visit_moment<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
         let (Type::Long, Some(moment)) = (self.resolve()?, self.moment) else { return self.visit(visitor) };
         self.reader.count()?;
         let text = moment.text(self.reader.long()?);
@@ -123,8 +160,16 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     }
 
     /// An integer. Salesforce's numbers are doubles, those without decimal places as well.
+    #[inline]
     fn visit_integer<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
-        let Type::Double = self.resolve()? else { return self.visit(visitor) };
+        match self.resolve()? {
+            Type::Long => {
+                self.begin()?;
+                return visitor.visit_i64(self.reader.long()?);
+            }
+            Type::Double => {}
+            _ => return self.visit(visitor),
+        }
         self.reader.count()?;
         let number = self.reader.double()?;
         if number.fract() == 0.0 && number.abs() < EXACT_BELOW {
@@ -138,15 +183,16 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     /// enum, serde buffers values until it knows their types. Among them may be a [`Patch`](crate::events::Patch): none is a
     /// field that was cleared, and unit one that did not change.
     fn visit_any<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
-        if !self.state.is_changed() {
+        let state = self.state();
+        if !state.is_changed() {
             return self.visit(visitor);
         }
         let is_buffered = is_buffered_by_serde(&visitor);
-        if matches!(self.resolve()?, Type::Null) || is_buffered && self.is_cleared()? {
+        if matches!(self.resolve()?, Type::Null) || is_buffered && self.is_cleared(&state)? {
             self.skip()?;
             return visitor.visit_none();
         }
-        if is_buffered && self.state.is_diff() {
+        if is_buffered && state.is_diff() {
             // In a buffer it could not be told from the text itself.
             return Err(AvroError::new(Reason::Diff));
         }
@@ -154,24 +200,25 @@ impl<'de, 's> AvroDeserializer<'_, 'de, 's> {
     }
 
     /// Whether a changed field is null, or a compound one with nothing but nulls.
-    fn is_cleared(&mut self) -> Result<bool, AvroError> {
+    fn is_cleared(&mut self, state: &FieldState<'_>) -> Result<bool, AvroError> {
         Ok(match self.resolve()? {
             Type::Null => true,
-            Type::Record(record) => self.state.is_nulled(record.fields.len()),
+            Type::Record(record) => state.is_nulled(record.fields.len()),
             _ => false,
         })
     }
 
     fn visit_patch<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
-        if !self.state.is_changed() {
+        let state = self.state();
+        if !state.is_changed() {
             self.skip()?;
             return visitor.visit_unit();
         }
-        if self.is_cleared()? {
+        if self.is_cleared(&state)? {
             self.skip()?;
             return visitor.visit_none();
         }
-        if self.state.is_diff() {
+        if state.is_diff() {
             return self.visit_text(visitor);
         }
         visitor.visit_some(self)
@@ -189,6 +236,7 @@ fn visit_bytes_as_items<'de, V: Visitor<'de>>(bytes: &'de [u8], visitor: V) -> R
 
 macro_rules! forward_integers {
     ($($method:ident)*) => {$(
+        #[inline]
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
             self.visit_integer(visitor)
         }
@@ -206,9 +254,24 @@ macro_rules! forward {
 impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
     type Error = AvroError;
 
-    forward! {
-        deserialize_bool deserialize_f32 deserialize_f64 deserialize_char deserialize_unit
-        deserialize_seq deserialize_map
+    forward! { deserialize_f32 deserialize_char deserialize_unit deserialize_seq deserialize_map }
+
+    #[inline]
+    fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        if let Type::Boolean = self.resolve()? {
+            self.begin()?;
+            return visitor.visit_bool(self.reader.boolean()?);
+        }
+        self.visit(visitor)
+    }
+
+    #[inline]
+    fn deserialize_f64<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
+        if let Type::Double = self.resolve()? {
+            self.begin()?;
+            return visitor.visit_f64(self.reader.double()?);
+        }
+        self.visit(visitor)
     }
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, AvroError> {
@@ -250,8 +313,17 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
         self.deserialize_bytes(visitor)
     }
 
+    #[inline]
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, AvroError> {
-        match self.resolve()? {
+        let of = match self.nullable.take() {
+            Some(_) if !self.reader.has_value()? => &Type::Null,
+            Some(value) => {
+                self.of = value;
+                value
+            }
+            None => self.resolve()?,
+        };
+        match of {
             Type::Null => {
                 self.reader.count()?;
                 visitor.visit_none()
@@ -324,124 +396,5 @@ impl<'de> de::Deserializer<'de> for AvroDeserializer<'_, 'de, '_> {
     fn is_human_readable(&self) -> bool {
         // Types of dates and ids are read from texts then, as they are from the REST API.
         true
-    }
-}
-
-/// The items of an array.
-struct Items<'r, 'de, 's> {
-    outer: AvroDeserializer<'r, 'de, 's>,
-    of: TypeId,
-    /// Of the current block; `None` at the end of the array.
-    left: Option<u64>,
-}
-
-/// Begins the next block if the current one is at its end. Returns whether an item follows.
-fn advance(reader: &mut Reader<'_>, left: &mut Option<u64>) -> Result<bool, AvroError> {
-    if *left == Some(0) {
-        *left = Some(reader.block()?).filter(|count| *count > 0);
-    }
-    match left {
-        None => Ok(false),
-        Some(count) => {
-            *count -= 1;
-            Ok(true)
-        }
-    }
-}
-
-impl Items<'_, '_, '_> {
-    fn finish(mut self) -> Result<(), AvroError> {
-        match advance(self.outer.reader, &mut self.left)? {
-            false => Ok(()),
-            true => Err(AvroError::new(Reason::TooManyItems)),
-        }
-    }
-}
-
-impl<'de> SeqAccess<'de> for &mut Items<'_, 'de, '_> {
-    type Error = AvroError;
-
-    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, AvroError> {
-        if !advance(self.outer.reader, &mut self.left)? {
-            return Ok(None);
-        }
-        let (of, moment) = (self.of, self.outer.moment);
-        seed.deserialize(self.outer.within(of, moment, FieldState::COMPLETE)).map(Some)
-    }
-}
-
-/// The entries of a map.
-struct Entries<'r, 'de, 's> {
-    outer: AvroDeserializer<'r, 'de, 's>,
-    of: TypeId,
-    left: Option<u64>,
-    is_value_due: bool,
-}
-
-impl Entries<'_, '_, '_> {
-    fn finish(mut self) -> Result<(), AvroError> {
-        if self.is_value_due || advance(self.outer.reader, &mut self.left)? {
-            return Err(AvroError::new(Reason::TooManyItems));
-        }
-        Ok(())
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Entries<'_, 'de, '_> {
-    type Error = AvroError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, AvroError> {
-        if !advance(self.outer.reader, &mut self.left)? {
-            return Ok(None);
-        }
-        self.is_value_due = true;
-        seed.deserialize(BorrowedStrDeserializer::new(self.outer.reader.text()?)).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, AvroError> {
-        self.is_value_due = false;
-        let of = self.of;
-        seed.deserialize(self.outer.within(of, None, FieldState::COMPLETE))
-    }
-}
-
-/// The fields of a record, in the order of the schema.
-struct Fields<'r, 'de, 's> {
-    outer: AvroDeserializer<'r, 'de, 's>,
-    fields: &'s [Field],
-    next: usize,
-    is_value_due: bool,
-}
-
-impl<'s> Fields<'_, '_, 's> {
-    /// Skips the fields that the type did not ask for.
-    fn finish(mut self) -> Result<(), AvroError> {
-        let first = if self.is_value_due { self.next.saturating_sub(1) } else { self.next };
-        for field in self.fields.iter().skip(first) {
-            let skipped = self.outer.within(field.of, None, FieldState::COMPLETE).skip();
-            skipped.map_err(|error| error.within(&field.name))?;
-        }
-        Ok(())
-    }
-}
-
-impl<'de> MapAccess<'de> for &mut Fields<'_, 'de, '_> {
-    type Error = AvroError;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, AvroError> {
-        let Some(field) = self.fields.get(self.next) else { return Ok(None) };
-        self.next += 1;
-        self.is_value_due = true;
-        let name: StrDeserializer<'_, AvroError> = field.name.as_str().into_deserializer();
-        seed.deserialize(name).map(Some)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, AvroError> {
-        self.is_value_due = false;
-        let index = self.next.saturating_sub(1);
-        let Some(field) = self.fields.get(index) else { return Err(AvroError::new(Reason::Rejected)) };
-        let state = self.outer.state.of_field(index);
-        let value = seed.deserialize(self.outer.within(field.of, field.moment, state));
-        value.map_err(|error| error.within(&field.name))
     }
 }

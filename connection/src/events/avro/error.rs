@@ -6,7 +6,13 @@ use serde::de::{self, Expected, Unexpected};
 
 /// Why an event's data cannot be read or written. Names the field and never repeats a value.
 #[derive(Clone, PartialEq, Eq)]
-pub struct AvroError {
+pub struct AvroError(
+    /// In a box: each value that is read passes through several results, whose size is that of their error.
+    Box<Details>,
+);
+
+#[derive(Clone, PartialEq, Eq)]
+struct Details {
     /// From the innermost field outwards.
     path: Vec<String>,
     reason: Reason,
@@ -49,29 +55,31 @@ pub(crate) enum Reason {
 }
 
 impl AvroError {
+    #[cold]
     pub(crate) fn new(reason: Reason) -> Self {
-        Self { path: Vec::new(), reason }
+        Self(Box::new(Details { path: Vec::new(), reason }))
     }
 
     /// Adds the name of the field in which the error was found.
+    #[cold]
     pub(crate) fn within(mut self, field: &str) -> Self {
-        self.path.push(field.to_owned());
+        self.0.path.push(field.to_owned());
         self
     }
 
     #[cfg(test)]
     pub(crate) fn reason(&self) -> &Reason {
-        &self.reason
+        &self.0.reason
     }
 }
 
 impl fmt::Display for AvroError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.path.is_empty() {
-            let path: Vec<&str> = self.path.iter().rev().map(String::as_str).collect();
+        if !self.0.path.is_empty() {
+            let path: Vec<&str> = self.0.path.iter().rev().map(String::as_str).collect();
             write!(f, "field `{}`: ", path.join("."))?;
         }
-        self.reason.fmt(f)
+        self.0.reason.fmt(f)
     }
 }
 

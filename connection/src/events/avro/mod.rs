@@ -2,6 +2,7 @@
 //!
 //! Source: Apache Avro 1.12 Specification, "Schema Declaration" and "Binary Encoding".
 
+mod access;
 mod bitmap;
 mod deserializer;
 mod error;
@@ -12,6 +13,8 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod typed_tests;
 
 pub(crate) use self::{
     bitmap::{Bitmaps, FieldSet, FieldState, InvalidBitmap},

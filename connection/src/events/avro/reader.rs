@@ -2,7 +2,7 @@
 
 use super::{
     error::{AvroError, Reason},
-    schema::{Schema, Type, TypeId},
+    schema::{Schema, Type},
 };
 
 /// Deepest nesting of values. Salesforce's events have four levels.
@@ -22,10 +22,12 @@ pub(crate) struct Reader<'a> {
 }
 
 /// The number whose sign is in the lowest bit (zigzag).
+#[inline]
 fn signed(number: u64) -> i64 {
     (number >> 1).cast_signed() ^ -((number & 1).cast_signed())
 }
 
+#[cold]
 fn error<T>(reason: Reason) -> Result<T, AvroError> {
     Err(AvroError::new(reason))
 }
@@ -41,6 +43,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Counts a value.
+    #[inline]
     pub(super) fn count(&mut self) -> Result<(), AvroError> {
         match self.values.checked_sub(1) {
             Some(values) => {
@@ -51,6 +54,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], AvroError> {
         let Some((taken, rest)) = self.rest.split_at_checked(length) else {
             return error(Reason::UnexpectedEnd);
@@ -59,6 +63,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], AvroError> {
         let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
             return error(Reason::UnexpectedEnd);
@@ -67,6 +72,7 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
+    #[inline]
     pub(super) fn boolean(&mut self) -> Result<bool, AvroError> {
         match self.array()? {
             [0] => Ok(false),
@@ -88,49 +94,64 @@ impl<'a> Reader<'a> {
 
     fn long_of_several_bytes(&mut self) -> Result<i64, AvroError> {
         let mut number = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let [byte] = self.array()?;
-            let bits = u64::from(byte & 0x7f);
-            // The tenth byte has one bit left.
-            if shift == 63 && bits > 1 {
-                return error(Reason::Number);
-            }
-            number |= bits << shift;
+        // The tenth byte has one bit left.
+        for (place, byte) in self.rest.iter().take(10).enumerate() {
+            number |= u64::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
+                if place == 9 && *byte > 1 {
+                    break;
+                }
+                self.rest = self.rest.get(place + 1..).unwrap_or_default();
                 return Ok(signed(number));
             }
         }
-        error(Reason::Number)
+        error(if self.rest.len() < 10 { Reason::UnexpectedEnd } else { Reason::Number })
     }
 
+    #[inline]
     pub(super) fn int(&mut self) -> Result<i32, AvroError> {
-        i32::try_from(self.long()?).or(error(Reason::Number))
+        i32::try_from(self.long()?).or_else(|_| error(Reason::Number))
     }
 
+    #[inline]
     pub(super) fn float(&mut self) -> Result<f32, AvroError> {
         Ok(f32::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     pub(super) fn double(&mut self) -> Result<f64, AvroError> {
         Ok(f64::from_le_bytes(self.array()?))
     }
 
+    #[inline]
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], AvroError> {
-        let length = usize::try_from(self.long()?).or(error(Reason::Length))?;
+        let length = usize::try_from(self.long()?).or_else(|_| error(Reason::Length))?;
         if length > self.rest.len() {
             return error(Reason::Length);
         }
         self.take(length)
     }
 
+    #[inline]
     pub(super) fn text(&mut self) -> Result<&'a str, AvroError> {
-        std::str::from_utf8(self.bytes()?).or(error(Reason::Utf8))
+        std::str::from_utf8(self.bytes()?).or_else(|_| error(Reason::Utf8))
     }
 
     /// Reads which of the branches of a union comes, or which symbol.
+    #[inline]
     pub(super) fn choice<'s, T>(&mut self, of: &'s [T]) -> Result<&'s T, AvroError> {
         let chosen = usize::try_from(self.long()?).ok().and_then(|index| of.get(index));
         chosen.ok_or_else(|| AvroError::new(Reason::Branch))
+    }
+
+    /// Reads which branch of a union of null and one other type comes.
+    #[inline]
+    pub(super) fn has_value(&mut self) -> Result<bool, AvroError> {
+        match self.long()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => error(Reason::Branch),
+        }
     }
 
     /// Reads how many items the next block of an array or a map has; 0 at its end.
@@ -147,12 +168,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads a value and drops it.
-    pub(super) fn skip(&mut self, schema: &Schema, of: TypeId, depth: usize) -> Result<(), AvroError> {
+    pub(super) fn skip(&mut self, schema: &Schema, of: &Type, depth: usize) -> Result<(), AvroError> {
         if depth > MAX_DEPTH {
             return error(Reason::TooDeep);
         }
         self.count()?;
-        match schema.get(of) {
+        match of {
             Type::Null => {}
             Type::Boolean => {
                 self.boolean()?;
@@ -182,12 +203,13 @@ impl<'a> Reader<'a> {
                 self.choice(symbols)?;
             }
             Type::Union(branches) => {
-                let branch = *self.choice(branches)?;
+                let branch = schema.get(*self.choice(branches)?);
                 self.skip(schema, branch, depth + 1)?;
             }
             Type::Record(record) => {
                 for field in &record.fields {
-                    self.skip(schema, field.of, depth + 1).map_err(|error| error.within(&field.name))?;
+                    self.skip(schema, schema.get(field.of), depth + 1)
+                        .map_err(|error| error.within(&field.name))?;
                 }
             }
             Type::Array(items) => loop {
@@ -196,7 +218,7 @@ impl<'a> Reader<'a> {
                     break;
                 }
                 for _ in 0..count {
-                    self.skip(schema, *items, depth + 1)?;
+                    self.skip(schema, schema.get(*items), depth + 1)?;
                 }
             },
             Type::Map(values) => loop {
@@ -206,7 +228,7 @@ impl<'a> Reader<'a> {
                 }
                 for _ in 0..count {
                     self.text()?;
-                    self.skip(schema, *values, depth + 1)?;
+                    self.skip(schema, schema.get(*values), depth + 1)?;
                 }
             },
         }

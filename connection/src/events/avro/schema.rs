@@ -60,6 +60,8 @@ pub(crate) struct Record {
 pub(crate) struct Field {
     pub(crate) name: String,
     pub(crate) of: TypeId,
+    /// What `of` is besides null, if it is a union of null and one of the four commonest types. Read without a look at the union.
+    pub(super) nullable: Option<&'static Type>,
     pub(crate) moment: Option<Moment>,
 }
 
@@ -87,6 +89,7 @@ impl Schema {
     }
 
     /// A number that is not of this schema is a null type; there is none.
+    #[inline]
     pub(crate) fn get(&self, id: TypeId) -> &Type {
         self.types.get(id).unwrap_or(&Type::Null)
     }
@@ -201,12 +204,25 @@ impl Parser {
             let name = member(field, "name")?.as_str().ok_or(InvalidSchema::Invalid("name"))?.to_owned();
             let moment = field.get("doc").and_then(Value::as_str).and_then(Moment::of);
             let of = self.of(member(field, "type")?, &namespace)?;
-            fields.push(Field { name, of, moment });
+            let nullable = self.nullable(of);
+            fields.push(Field { name, of, nullable, moment });
         }
         if let Some(place) = self.types.get_mut(id) {
             *place = Type::Record(Record { name: short, fields });
         }
         Ok(id)
+    }
+
+    fn nullable(&self, of: TypeId) -> Option<&'static Type> {
+        let Some(Type::Union(branches)) = self.types.get(of) else { return None };
+        let [null, value] = branches.as_slice() else { return None };
+        match (self.types.get(*null)?, self.types.get(*value)?) {
+            (Type::Null, Type::Boolean) => Some(&Type::Boolean),
+            (Type::Null, Type::Long) => Some(&Type::Long),
+            (Type::Null, Type::Double) => Some(&Type::Double),
+            (Type::Null, Type::String) => Some(&Type::String),
+            _ => None,
+        }
     }
 
     /// The full name that a type is declared with, and the namespace of the names within it.

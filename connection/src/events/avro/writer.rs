@@ -153,7 +153,7 @@ impl Writer<'_> {
         if let Some(unknown) = members.keys().find(|name| !is_known(name)) {
             return Err(AvroError::new(Reason::Unknown).within(unknown));
         }
-        for Field { name, of, moment } in &record.fields {
+        for Field { name, of, moment, .. } in &record.fields {
             let written = match members.get(name) {
                 Some(member) => self.value(*of, *moment, member, depth + 1),
                 None => self

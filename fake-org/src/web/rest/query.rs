@@ -68,8 +68,17 @@ fn run(request: &RestRequest<'_>, data: &mut Inner, text: &str, scope: Scope) ->
     let total = keys.len();
     let first = keys.get(..size.min(total)).unwrap_or_default().to_vec();
     let parents = (total > size).then(|| open(request, plan.clone(), keys, size, None));
-    let records = records(request, data, &plan, &first, size, parents.as_deref())?;
+    let mut records = records(request, data, &plan, &first, size, parents.as_deref())?;
+    records.retain(|record| !is_hidden(request, data, record));
+    let total = total - (first.len() - records.len());
     Ok(page(total, records, parents.map(|locator| link(request, &locator, size))))
+}
+
+/// Whether sharing keeps a record from the user.
+fn is_hidden(request: &RestRequest<'_>, data: &Inner, record: &Value) -> bool {
+    let url = record["attributes"]["url"].as_str().unwrap_or_default();
+    let id = url.rsplit('/').next().unwrap_or_default();
+    !data.rules.hidden.is_empty() && data.rules.hidden.contains(&(request.user.id.clone(), id.to_owned()))
 }
 
 /// Whether the edge in front of the org declines a query by its text.
