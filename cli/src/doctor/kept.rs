@@ -152,11 +152,8 @@ pub(super) async fn store(keyring: &Keyring, kept: &Kept, report: &mut Report) -
 
 fn report_tokens(org: &Org, held: &Held, kept: &Kept, report: &mut Report) {
     let user = held.tokens.identity.user;
-    let what = format!(
-        "User {} of org {} is logged in by the login that an earlier run kept: no approval was taken.",
-        user.user_id, user.organization_id
-    );
-    report.add(Finding::passed(Check::Login, what));
+    let how = "is logged in by the login that an earlier run kept: no approval was taken.";
+    report.add(super::login::logged_in(org, user, how));
     report.skip([Check::IdToken], "A kept login has none: it comes with a new one.");
     if kept.requested != org.plan.scopes {
         let why = "The kept login was made with other SALESFORCE_SCOPES: a run without --keep revokes it.";

@@ -6,7 +6,7 @@ use std::{
 };
 
 use actix_salesforce::{
-    Secret,
+    Secret, UserRef,
     oauth::{AuthorizeOptions, IdTokenError, Scopes, TokenResponse},
 };
 use dialoguer::Confirm;
@@ -168,10 +168,7 @@ fn known(description: Option<&str>) -> Option<&'static str> {
 /// Reports what the token response says.
 async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>, report: &mut Report) {
     let user = tokens.identity.user;
-    report.add(Finding::passed(
-        Check::Login,
-        format!("User {} of org {} is logged in.", user.user_id, user.organization_id),
-    ));
+    report.add(logged_in(org, user, "is logged in."));
     let requested = &org.plan.scopes;
     report.add(match requested.contains("openid") {
         false => Finding::skipped(Check::IdToken, "SALESFORCE_SCOPES has no openid."),
@@ -189,6 +186,19 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
         }
     });
     report.add(granted_scopes(requested, &tokens.scopes));
+}
+
+/// The login, which the app refuses if its settings refuse the org.
+pub(super) fn logged_in(org: &Org, user: UserRef, how: &str) -> Finding {
+    let UserRef { organization_id, user_id, .. } = user;
+    match org.refuses(organization_id) {
+        None => Finding::passed(Check::Login, format!("User {user_id} of org {organization_id} {how}")),
+        Some(why) => {
+            let what = format!("The app refuses user {user_id}: the org is {organization_id}, and {why}.");
+            Finding::failed(Check::Login, what)
+                .fix("correct the setting, or log in as a user of an org that the app lets in")
+        }
+    }
 }
 
 /// Whether all requested scopes were granted.

@@ -24,6 +24,7 @@ mod tokens;
 use std::{process::ExitCode, time::Duration};
 
 use actix_salesforce::{
+    Config,
     config::{PlannedLogin, StartPlan},
     http::is_loopback,
 };
@@ -116,7 +117,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
-                check_org(&doctor, plan, login, &interrupt, &mut report).await?;
+                check_org(&doctor, (&config, plan, login), &interrupt, &mut report).await?;
             }
         }
         None => {
@@ -136,13 +137,12 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
 
 async fn check_org(
     doctor: &Doctor,
-    plan: StartPlan,
-    login: PlannedLogin,
+    (config, plan, login): (&Config, StartPlan, PlannedLogin),
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let callback = callback(doctor, &login);
-    let org = Org::new(plan, login)
+    let org = Org::new(config, plan, login)
         .map_err(|error| Failure::of("cannot create the HTTP client", &error).help(CLIENT))?;
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };

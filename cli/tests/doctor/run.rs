@@ -92,6 +92,12 @@ impl<'a> Doctor<'a> {
             .set("SALESFORCE_CALLER_CERTIFICATES", certificates)
     }
 
+    /// Denies the users of the org.
+    pub(crate) fn denying_its_org(self) -> Self {
+        let id = self.org.organization_id();
+        self.set("SALESFORCE_DENIED_ORGS", &id)
+    }
+
     /// Names a service user at the My Domain.
     pub(crate) fn with_service(self) -> Self {
         let my_domain = self.org.instance_url();
