@@ -84,12 +84,7 @@ pub(super) async fn check(org: &Org, loopback: &Url, report: &mut Report) -> Hos
 
 /// Checks a further login host: only what depends on the host.
 pub(super) async fn check_further(org: &Org, login: &PlannedLogin, report: &mut Report) {
-    let further = Org {
-        login: login.clone(),
-        plan: org.plan.clone(),
-        client: org.client.clone(),
-        oauth: org.oauth.clone(),
-    };
+    let further = org.at(login.clone());
     match preview(&further, &login.redirect_uri, "").await {
         Err(error) => report.add(not_reached(login, &error)),
         Ok(preview) => {

@@ -71,6 +71,8 @@ pub(crate) enum Check {
     ApiVersion,
     /// The tokens were revoked at the end
     Revoked,
+    /// The login is in the keyring of this machine (--keep)
+    Kept,
 }
 
 impl Check {
@@ -90,10 +92,11 @@ impl Check {
     /// The checks that need an access token.
     pub(crate) const WITH_TOKEN: [Self; 3] = [Self::Api, Self::ApiUsage, Self::ApiVersion];
 
-    /// The checks of each run: all but those of what a run may not have, a service user and tokens to revoke.
+    /// The checks of each run: all but those of what a run may not have: a service user, and tokens to revoke or to
+    /// keep.
     pub(crate) fn of_each_run() -> impl Iterator<Item = Self> {
         let all = Self::value_variants().iter().copied();
-        all.filter(|check| !matches!(check, Self::ServiceUser | Self::Revoked))
+        all.filter(|check| !matches!(check, Self::ServiceUser | Self::Revoked | Self::Kept))
     }
 
     /// Returns the name on the command line and in the output.

@@ -6,8 +6,8 @@ use std::{
 };
 
 use actix_salesforce::{
-    Secret,
-    oauth::{AuthorizeOptions, IdTokenError, TokenResponse},
+    Secret, UserRef,
+    oauth::{AuthorizeOptions, IdTokenError, Scopes, TokenResponse},
 };
 use dialoguer::Confirm;
 use tokio::time::timeout;
@@ -23,7 +23,10 @@ use crate::{failure::sentence, interrupt::Interrupt};
 
 /// What a login costs.
 const COST: &str = "A login takes one of the five approvals that a user can give an app: with a sixth one Salesforce ends the \
-                    user's oldest login to this app, on whatever machine. This one is refreshed twice, and revoked at the end.";
+                    user's oldest login to this app, on whatever machine. This one is refreshed twice, and";
+const REVOKED: &str = "revoked at the end.";
+const KEPT: &str =
+    "kept in the keyring of this machine: the next run uses it, and one without --keep revokes it.";
 
 /// Whether a login may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,10 +38,11 @@ pub(super) enum Consent {
 }
 
 /// Returns whether the user agrees to a login.
-async fn is_agreed(consent: Consent, report: &mut Report) -> bool {
+async fn is_agreed(consent: Consent, is_kept: bool, report: &mut Report) -> bool {
+    let cost = format!("{COST} {}", if is_kept { KEPT } else { REVOKED });
     let why = match consent {
         Consent::Given => {
-            report.without_progress(|| note(COST));
+            report.without_progress(|| note(&cost));
             return true;
         }
         Consent::Ask if !io::stdin().is_terminal() || !io::stderr().is_terminal() => {
@@ -46,7 +50,7 @@ async fn is_agreed(consent: Consent, report: &mut Report) -> bool {
         }
         Consent::Refused | Consent::Ask => {
             report.settle();
-            note(COST);
+            note(&cost);
             let ask = || Confirm::new().with_prompt("Log in now?").default(false).interact_opt();
             match tokio::task::spawn_blocking(ask).await {
                 Ok(Ok(Some(true))) => return true,
@@ -63,11 +67,11 @@ fn note(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{}", textwrap::fill(text, textwrap::termwidth().min(100)));
 }
 
-/// Logs a user in. Returns tokens that have to be revoked.
+/// Logs a user in. Returns tokens that have to be revoked or kept; `is_kept`: the user is told which.
 pub(super) async fn log_in(
     org: &Org,
     redirect_uri: &Url,
-    consent: Consent,
+    (consent, is_kept): (Consent, bool),
     within: Duration,
     interrupt: &Interrupt,
     report: &mut Report,
@@ -92,7 +96,7 @@ pub(super) async fn log_in(
         }
     };
     report.add(Finding::passed(Check::LoginCallback, format!("{redirect_uri} is registered and free.")));
-    if !is_agreed(consent, report).await {
+    if !is_agreed(consent, is_kept, report).await {
         return None;
     }
     let request =
@@ -164,10 +168,7 @@ fn known(description: Option<&str>) -> Option<&'static str> {
 /// Reports what the token response says.
 async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>, report: &mut Report) {
     let user = tokens.identity.user;
-    report.add(Finding::passed(
-        Check::Login,
-        format!("User {} of org {} is logged in.", user.user_id, user.organization_id),
-    ));
+    report.add(logged_in(org, user, "is logged in."));
     let requested = &org.plan.scopes;
     report.add(match requested.contains("openid") {
         false => Finding::skipped(Check::IdToken, "SALESFORCE_SCOPES has no openid."),
@@ -184,8 +185,26 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
             }
         }
     });
-    let missing: Vec<_> = requested.iter().filter(|scope| !tokens.scopes.contains(scope)).collect();
-    report.add(match (tokens.scopes.is_empty(), missing.is_empty()) {
+    report.add(granted_scopes(requested, &tokens.scopes));
+}
+
+/// The login, which the app refuses if its settings refuse the org.
+pub(super) fn logged_in(org: &Org, user: UserRef, how: &str) -> Finding {
+    let UserRef { organization_id, user_id, .. } = user;
+    match org.refuses(organization_id) {
+        None => Finding::passed(Check::Login, format!("User {user_id} of org {organization_id} {how}")),
+        Some(why) => {
+            let what = format!("The app refuses user {user_id}: the org is {organization_id}, and {why}.");
+            Finding::failed(Check::Login, what)
+                .fix("correct the setting, or log in as a user of an org that the app lets in")
+        }
+    }
+}
+
+/// Whether all requested scopes were granted.
+pub(super) fn granted_scopes(requested: &Scopes, granted: &Scopes) -> Finding {
+    let missing: Vec<_> = requested.iter().filter(|scope| !granted.contains(scope)).collect();
+    match (granted.is_empty(), missing.is_empty()) {
         (true, _) => Finding::skipped(Check::GrantedScopes, "Salesforce does not list the granted scopes."),
         (_, true) => Finding::passed(Check::GrantedScopes, "All requested scopes were granted."),
         _ => {
@@ -196,5 +215,5 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
             let finding = finding.fix("add them to the app's selected OAuth scopes");
             setup::at(finding, setup::APP_SETTINGS, "\"Selected OAuth Scopes\"")
         }
-    });
+    }
 }

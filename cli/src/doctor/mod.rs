@@ -7,6 +7,8 @@ mod api;
 mod authorize;
 mod clock;
 mod finding;
+mod kept;
+mod keyring;
 mod listener;
 mod login;
 mod org;
@@ -22,6 +24,7 @@ mod tokens;
 use std::{process::ExitCode, time::Duration};
 
 use actix_salesforce::{
+    Config,
     config::{PlannedLogin, StartPlan},
     http::is_loopback,
 };
@@ -31,11 +34,16 @@ use url::Url;
 use self::{
     authorize::HostState,
     finding::{Check, Finding, Report},
+    kept::Resumed,
     login::Consent,
     org::Org,
     tokens::Held,
 };
-use crate::{failure::Failure, interrupt::Interrupt, settings_file::SettingsFile};
+use crate::{
+    failure::{Failure, INTERRUPTED},
+    interrupt::Interrupt,
+    settings_file::SettingsFile,
+};
 
 /// The loopback callback of Salesforce's own command line, which many apps have registered.
 const DEFAULT_CALLBACK: &str = "http://localhost:1717/OauthRedirect";
@@ -48,6 +56,7 @@ Examples:
   actix-salesforce doctor --no-login       Only what needs no login
   actix-salesforce doctor --client-credentials --json > report.json
   actix-salesforce doctor --yes --allow pkce --allow rotation
+  actix-salesforce doctor --keep           Keep the login for the next run
   actix-salesforce doctor --config app.toml --section salesforce
   actix-salesforce fake -- actix-salesforce doctor --no-login
 
@@ -57,7 +66,7 @@ nothing could be checked, 130 interrupted. Skipped checks do not count.";
 /// Checks the app's settings against the org, and names each fix and its place in Setup
 ///
 /// Edits nothing, prints no secret and leaves stored logins alone. A login for the checks takes one of the user's five
-/// approvals of the app, so that it is asked for first; it is refreshed twice and revoked at the end.
+/// approvals of the app, so that it is asked for first; it is refreshed twice and revoked at the end, or kept with --keep.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -67,6 +76,10 @@ pub(crate) struct Doctor {
     /// Make no login: the checks that need one are skipped
     #[arg(long, conflicts_with = "client_credentials")]
     no_login: bool,
+    /// Store the login in the keyring of this machine instead of revoking it: the next run uses it, and one without --keep
+    /// revokes it
+    #[arg(long, conflicts_with_all = ["no_login", "client_credentials"])]
+    keep: bool,
     /// Take a token of the service user (client credentials, or JWT bearer with SALESFORCE_SERVICE_KEY) instead of a login
     #[arg(long)]
     client_credentials: bool,
@@ -97,11 +110,14 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     let config = doctor.settings.read()?.with_env();
     let plan = settings::check(&config, &mut report);
     let login = plan.as_ref().map(|plan| chosen(&doctor, plan)).transpose()?;
+    if doctor.keep && login.is_some() && interrupt.or(kept::require()).await.transpose()?.is_none() {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
     store::check(&config, plan.as_ref(), &interrupt, &mut report).await;
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
-                check_org(&doctor, plan, login, &interrupt, &mut report).await?;
+                check_org(&doctor, (&config, plan, login), &interrupt, &mut report).await?;
             }
         }
         None => {
@@ -121,13 +137,12 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
 
 async fn check_org(
     doctor: &Doctor,
-    plan: StartPlan,
-    login: PlannedLogin,
+    (config, plan, login): (&Config, StartPlan, PlannedLogin),
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let callback = callback(doctor, &login);
-    let org = Org::new(plan, login)
+    let org = Org::new(config, plan, login)
         .map_err(|error| Failure::of("cannot create the HTTP client", &error).help(CLIENT))?;
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };
@@ -141,34 +156,46 @@ async fn check_org(
         true => service::check(&org, report).await,
         false => None,
     };
-    let held = match state {
+    let uses_kept = !doctor.client_credentials && !doctor.no_login && !matches!(state, HostState::Unusable);
+    let resumed = match uses_kept && !interrupt.is_raised() {
+        true => kept::resume(&org, doctor.keep, interrupt, report).await,
+        false => Resumed::None,
+    };
+    let held = match (state, resumed) {
         _ if doctor.client_credentials => {
             report.skip(Check::WITH_LOGIN, "It needs the login of a user: --client-credentials makes none.");
             None
         }
-        HostState::Unusable => {
+        (HostState::Unusable, _) => {
             report.skip(Check::BEFORE_LOGIN.into_iter().chain(Check::WITH_LOGIN), "An earlier check failed.");
             None
         }
-        HostState::NoCallback => {
+        (HostState::NoCallback, resumed) => {
             report.add(unregistered(&callback));
-            report.skip(Check::WITH_LOGIN, "It needs a login, and no loopback callback is registered.");
-            None
+            if matches!(resumed, Resumed::None) {
+                let why = "It needs a login, and no loopback callback is registered.";
+                report.skip(Check::WITH_LOGIN, why);
+            }
+            resumed.held()
         }
-        HostState::Ready(callback) => {
-            let within = Duration::from_secs(doctor.timeout);
-            login::log_in(&org, &callback, consent(doctor), within, interrupt, report).await.map(Held::new)
+        (HostState::Ready(callback), Resumed::None) => {
+            let (within, how) = (Duration::from_secs(doctor.timeout), (consent(doctor), doctor.keep));
+            login::log_in(&org, &callback, how, within, interrupt, report).await.map(Held::new)
+        }
+        (HostState::Ready(callback), resumed) => {
+            report.add(Finding::passed(Check::LoginCallback, format!("{callback} is registered.")));
+            resumed.held()
         }
     };
     report.skip(Check::BEFORE_LOGIN, "An earlier check failed.");
-    with_tokens(&org, held, service, interrupt, report).await;
+    with_tokens(&org, (held, doctor.keep), service, interrupt, report).await;
     Ok(())
 }
 
-/// Uses the tokens, and revokes them in any case.
+/// Uses the tokens, and revokes them in any case, unless the login is to be kept.
 async fn with_tokens(
     org: &Org,
-    held: Option<Held>,
+    (held, is_kept): (Option<Held>, bool),
     service: Option<actix_salesforce::oauth::TokenResponse>,
     interrupt: &Interrupt,
     report: &mut Report,
@@ -192,7 +219,7 @@ async fn with_tokens(
         if let Some(is_taken) = is_taken {
             held.report_address(is_taken, report);
         }
-        held.revoke(org, report).await;
+        held.end(org, is_kept && !interrupt.is_raised(), report).await;
     }
     if let Some(service) = service {
         service::revoke(org, &service, report).await;

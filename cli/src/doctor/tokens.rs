@@ -1,12 +1,15 @@
-//! The refresh token: that there is one, that it works, that it rotates. At the end all tokens are revoked.
+//! The refresh token: that there is one, that it works, that it rotates. At the end all tokens are revoked, or the login is
+//! kept in the keyring.
 
 use actix_salesforce::{
     Secret,
-    oauth::{KnownGrant, OAuthError, TokenResponse, TokenTypeHint},
+    oauth::{KnownGrant, OAuthError, RefreshError, TokenResponse, TokenTypeHint},
 };
 
 use super::{
     finding::{Check, Finding, Report},
+    kept,
+    keyring::{Kept, Keyring},
     org::Org,
     setup,
 };
@@ -19,11 +22,21 @@ pub(super) struct Held {
     refresh_token: Option<Secret>,
     /// A response was lost that may have had a newer one.
     is_in_doubt: bool,
+    /// An earlier run had kept it.
+    was_kept: bool,
 }
 
 impl Held {
     pub(super) fn new(tokens: TokenResponse) -> Self {
-        Self { refresh_token: tokens.refresh_token.clone(), tokens, is_in_doubt: false }
+        Self { refresh_token: tokens.refresh_token.clone(), tokens, is_in_doubt: false, was_kept: false }
+    }
+
+    /// Refreshes a login that an earlier run has kept.
+    pub(super) async fn resume(org: &Org, kept: &Kept) -> Result<Self, RefreshError> {
+        let sent = &kept.refresh_token;
+        let tokens = org.oauth.refresh_grant(&org.login.host, sent, &kept.grant()).await?.tokens;
+        let refresh_token = tokens.refresh_token.clone().or_else(|| Some(sent.clone()));
+        Ok(Self { tokens, refresh_token, is_in_doubt: false, was_kept: true })
     }
 
     /// Refreshes twice, and reports what the refresh token does.
@@ -90,14 +103,7 @@ impl Held {
     /// Refreshes once. Returns whether the response has a new refresh token.
     async fn refresh(&mut self, org: &Org) -> Result<bool, OAuthError> {
         let Some(sent) = self.refresh_token.clone() else { return Ok(false) };
-        let Held { tokens, .. } = self;
-        let known = KnownGrant::new(
-            tokens.identity.user,
-            tokens.identity.url.clone(),
-            tokens.instance_url.clone(),
-            tokens.scopes.clone(),
-        );
-        match org.oauth.refresh_grant(&org.login.host, &sent, &known).await {
+        match org.oauth.refresh_grant(&org.login.host, &sent, &self.grant()).await {
             Ok(refreshed) => {
                 let is_new = refreshed.tokens.refresh_token.as_ref().is_some_and(|new| *new != sent);
                 if let Some(new) = &refreshed.tokens.refresh_token {
@@ -116,9 +122,40 @@ impl Held {
         }
     }
 
+    fn grant(&self) -> KnownGrant {
+        let Held { tokens, .. } = self;
+        KnownGrant::new(
+            tokens.identity.user,
+            tokens.identity.url.clone(),
+            tokens.instance_url.clone(),
+            tokens.scopes.clone(),
+        )
+    }
+
+    /// What the keyring stores of it. `None` without a refresh token that works.
+    fn kept(&self, org: &Org) -> Option<Kept> {
+        let token = self.refresh_token.clone().filter(|_| !self.is_in_doubt)?;
+        Some(Kept::new(token, self.grant(), org.plan.scopes.clone()))
+    }
+
+    /// Stores the login in the keyring if it is to be kept, else revokes it, and reports which.
+    ///
+    /// A login whose refresh failed is revoked in any case.
+    pub(super) async fn end(self, org: &Org, is_kept: bool, report: &mut Report) {
+        if is_kept {
+            let kept = self.kept(org).filter(|_| !report.has_failed(Check::Refresh));
+            match kept {
+                Some(kept) if kept::store(&Keyring::of(org), &kept, report).await => return,
+                Some(_) => {}
+                None => report.skip([Check::Kept], "A login that cannot be refreshed is not kept."),
+            }
+        }
+        self.revoke(org, report).await;
+    }
+
     /// Revokes the login, and reports whether that worked. With a lost response it does not say so: only the newest refresh
     /// token stands for the login.
-    pub(super) async fn revoke(self, org: &Org, report: &mut Report) {
+    async fn revoke(self, org: &Org, report: &mut Report) {
         report.working_on("revoking the login");
         let host = org.login.host.as_url();
         let mut failure = None;
@@ -143,6 +180,9 @@ impl Held {
             ),
             None => is_alive.await.then(|| "Salesforce still says that it is active".to_owned()),
         };
+        if let (Some(failure), Some(kept), true) = (&failure, self.kept(org), self.was_kept) {
+            return kept::put_back(&Keyring::of(org), &kept, failure, report).await;
+        }
         report.add(match failure {
             None => Finding::passed(Check::Revoked, "The login was revoked."),
             Some(failure) => not_revoked(&failure),
@@ -155,11 +195,12 @@ fn not_revoked(failure: &str) -> Finding {
     revoke_by_hand(format!("The login could not be revoked: {failure}."))
 }
 
+/// Where a login is revoked by hand.
+pub(super) const BY_HAND: &str = "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")";
+
 /// A login that this program cannot revoke.
 pub(super) fn revoke_by_hand(why: impl Into<String>) -> Finding {
-    Finding::failed(Check::Revoked, why).fix("revoke it by hand").setup(
-        "Setup > Users > Users, the user, \"OAuth Connected Apps\" (or the user's personal settings, \"Connections\")",
-    )
+    Finding::failed(Check::Revoked, why).fix("revoke it by hand").setup(BY_HAND)
 }
 
 fn refresh_refused(error: &OAuthError, rotations: &[bool]) -> Finding {

@@ -235,6 +235,17 @@ fn breaks() -> Vec<Break> {
             .doctor(|doctor| doctor.with_service().arguments(["--json", "--client-credentials"])),
         broken("a key that is not that of the service user's app", &["service-user"], &["invalid_grant", "SALESFORCE_SERVICE_KEY", "digital signatures"])
             .doctor(|doctor| doctor.with_key(&crate::key::pair().0)),
+        // The app's own rules, and parts of Salesforce that are out of order.
+        broken("an org that the settings do not allow", &["login"], &["SALESFORCE_ALLOWED_ORGS does not name it"]).elsewhere(&["login"])
+            .doctor(|doctor| doctor.set("SALESFORCE_ALLOWED_ORGS", "00D000000000009")),
+        broken("an org that the settings deny", &["login"], &["SALESFORCE_DENIED_ORGS names it"]).elsewhere(&["login"])
+            .doctor(|doctor| doctor.denying_its_org()),
+        broken("keys of ID tokens that are not there", &["id-token"], &["keys"]).elsewhere(&["id-token"])
+            .org(|org| drop(org.faults().path("/id/keys", Fault::Status(503)))),
+        broken("a token endpoint under maintenance", &["login"], &["status.salesforce.com"]).elsewhere(&["login"]).skips([TOKENS])
+            .org(|org| drop(org.faults().token_endpoint(Fault::Status(503).once()))),
+        broken("too many requests for tokens", &["refresh"], &["429"]).elsewhere(&["refresh"]).skips([&["ip-restrictions", "rotation"]])
+            .org(|org| drop(org.faults().refresh(Fault::Status(429).once()))),
         broken("a service user without a user to run as", &["service-user"], &["no client credentials user", "Run As"])
             .doctor(|doctor| doctor.with_service()),
     ]

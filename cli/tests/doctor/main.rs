@@ -5,8 +5,12 @@ mod breaks;
 mod browser;
 mod fine;
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod keep;
 #[path = "../commands/key.rs"]
 mod key;
+#[cfg(target_os = "linux")]
+mod keyring;
 mod login;
 mod public_url;
 mod run;

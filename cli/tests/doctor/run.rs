@@ -59,7 +59,10 @@ impl<'a> Doctor<'a> {
             arguments: ["--yes", "--json", "--timeout=30"].map(str::to_owned).to_vec(),
             choice: Choice::Allow,
         };
-        doctor.set("SALESFORCE_PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))
+        // The keyring of the machine is none of the tests'.
+        doctor
+            .set("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no/such/bus")
+            .set("SALESFORCE_PUBLIC_URL", &format!("http://127.0.0.1:{}", free_port()))
     }
 
     pub(crate) fn set(mut self, name: &str, value: &str) -> Self {
@@ -87,6 +90,12 @@ impl<'a> Doctor<'a> {
             .set("SALESFORCE_CALLER_ISSUER", &issuer)
             .set("SALESFORCE_CALLER_AUDIENCE", "https://app.example")
             .set("SALESFORCE_CALLER_CERTIFICATES", certificates)
+    }
+
+    /// Denies the users of the org.
+    pub(crate) fn denying_its_org(self) -> Self {
+        let id = self.org.organization_id();
+        self.set("SALESFORCE_DENIED_ORGS", &id)
     }
 
     /// Names a service user at the My Domain.

@@ -291,16 +291,19 @@ impl Inner {
     }
 
     fn check_references(&self, field: &Field, value: &Sql) -> Result<(), DataError> {
-        let (Kind::Reference(target, _), Sql::Text(id)) = (field.kind, value) else { return Ok(()) };
-        let Some(target) = self.schema.object(target) else { return Ok(()) };
-        if !id.starts_with(target.prefix) {
+        let (Kind::Reference(targets, _), Sql::Text(id)) = (field.kind, value) else { return Ok(()) };
+        let mut targets = targets.iter().filter_map(|target| self.schema.object(target)).peekable();
+        if targets.peek().is_none() {
+            return Ok(());
+        }
+        let Some(target) = targets.find(|target| id.starts_with(target.prefix)) else {
             return Err(ApiError::bad(
                 "MALFORMED_ID",
                 format!("{}: id value of incorrect type: {id}", field.label),
             )
             .about(field.name)
             .into());
-        }
+        };
         let sql = format!("SELECT 1 FROM \"{}\" WHERE Id = ?1 AND IsDeleted = 0", target.name);
         if self.sqlite.prepare_cached(&sql)?.exists([id])? {
             // A new child locks its parent too.

@@ -286,6 +286,18 @@ pub(super) fn profile(name: &str, number: u64, now: Millis) -> Row {
     row
 }
 
+/// A queue, which can own cases, leads and tasks.
+pub(super) fn queue(now: Millis) -> Row {
+    let mut row = stamped("00G", 0, now - 400 * DAY);
+    row.extend([
+        ("Name", text("Support")),
+        ("DeveloperName", text("Support")),
+        ("Type", text("Queue")),
+        ("Email", text("support@example.com")),
+    ]);
+    row
+}
+
 /// The class of the documentation's Apex REST examples.
 pub(super) fn apex_class(now: Millis) -> Row {
     let body = "@RestResource(urlMapping='/ship') global class Ship {}";

@@ -53,6 +53,7 @@ fn fill(inner: &mut Inner, sample: Sample, users: &[User], now: Millis) -> Resul
         insert(inner, "Organization", samples::organization(&user.organization_id, now))?;
     }
     insert(inner, "Profile", samples::profile(ADMINISTRATOR, 0, now))?;
+    insert(inner, "Group", samples::queue(now))?;
     for user in users {
         inner.next_id_of("User");
         insert_user(inner, user, now)?;

@@ -94,6 +94,17 @@ pub(super) enum Item {
     Children(Box<Query>),
     /// `FIELDS(ALL)`, `FIELDS(STANDARD)`, `FIELDS(CUSTOM)`.
     Fields(Path),
+    /// `TYPEOF What WHEN Account THEN Phone ELSE Name END`.
+    TypeOf(TypeOf),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct TypeOf {
+    pub(super) relationship: Path,
+    /// Objects, and the fields that are read of their records.
+    pub(super) cases: Vec<(Path, Vec<Path>)>,
+    /// What is read of records of other objects.
+    pub(super) otherwise: Option<Vec<Path>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]

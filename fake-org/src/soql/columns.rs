@@ -63,6 +63,10 @@ fn list(query: &Query, object: Option<&'static Object>) -> Vec<Value> {
                 let name = &inner.from.value;
                 columns.push(column(name, name, None, true, list(inner, None)));
             }
+            Item::TypeOf(type_of) => {
+                let name = &type_of.relationship.value;
+                columns.push(column(name, name, None, false, Vec::new()));
+            }
             Item::Fields(which) => {
                 let custom = which.value.eq_ignore_ascii_case("CUSTOM");
                 let all = which.value.eq_ignore_ascii_case("ALL");

@@ -38,7 +38,8 @@ pub(super) fn inner(
     if !column.kind.is_id() {
         return Err(wrong("Semi join sub-selects can only query id fields, cannot use another field"));
     }
-    if target(left, outer) != target(&column, root) {
+    let here = targets(left, outer);
+    if !targets(&column, root).iter().any(|target| here.contains(target)) {
         return Err(wrong(&format!(
             "The selected field '{}' in the subquery and the left operand field '{}' in the where expression in the \
              outer query should point to the same object type",
@@ -57,10 +58,10 @@ pub(super) fn inner(
     Ok((format!("SELECT {} FROM {} WHERE {}", column.sql, tables.from(), wheres.join(" AND ")), params))
 }
 
-/// The object whose ids a field of `object` holds.
-fn target(field: &Term, object: &Object) -> &'static str {
+/// The objects whose ids a field of `object` holds.
+fn targets(field: &Term, object: &Object) -> Vec<&'static str> {
     match field.kind {
-        Kind::Reference(to, _) => to,
-        _ => object.name,
+        Kind::Reference(to, _) => to.to_vec(),
+        _ => vec![object.name],
     }
 }

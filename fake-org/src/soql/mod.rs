@@ -19,6 +19,7 @@ mod plan;
 mod record;
 mod select;
 mod term;
+mod type_of;
 
 pub(crate) use aggregate::too_many_groups;
 pub(crate) use columns::columns;

@@ -6,7 +6,7 @@ use winnow::prelude::*;
 use winnow::stream::TokenSlice;
 use winnow::token::any;
 
-use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Select, Totals};
+use super::ast::{At, Condition, Expr, Item, Literal, Op, Order, Path, Query, Select, Totals, TypeOf};
 use super::dates::DateLiteral;
 use super::error;
 use super::lex::{Kind, Token};
@@ -62,7 +62,6 @@ fn not_emulated(tokens: &[Token]) -> Option<&'static str> {
         let [Token { kind: Kind::Word(word), .. }, b] = pair else { return None };
         let word = word.to_ascii_uppercase();
         match (word.as_str(), &b.kind) {
-            ("TYPEOF", Kind::Word(_)) => Some("TYPEOF"),
             ("DATA", Kind::Word(next)) if next.eq_ignore_ascii_case("CATEGORY") => Some("WITH DATA CATEGORY"),
             ("DISTANCE" | "GEOLOCATION", Kind::Symbol("(")) => Some("a location function"),
             ("WITH", Kind::Word(next)) if next.eq_ignore_ascii_case("UserId") => Some("WITH UserId"),
@@ -147,9 +146,27 @@ fn item(input: &mut Input<'_>) -> ModalResult<Item> {
         delimited(symbol("("), cut_err(select_query), cut_err(symbol(")")))
             .map(|query| Item::Children(Box::new(query))),
         delimited(fields, cut_err(name), cut_err(symbol(")"))).map(Item::Fields),
+        preceded(keyword("TYPEOF"), cut_err(type_of)).map(Item::TypeOf),
         (expr, opt(alias)).map(|(expr, alias)| Item::Expr { expr, alias }),
     ))
     .parse_next(input)
+}
+
+/// What follows `TYPEOF`.
+fn type_of(input: &mut Input<'_>) -> ModalResult<TypeOf> {
+    let relationship = name(input)?;
+    let case = |input: &mut Input<'_>| {
+        let object = preceded(keyword("WHEN"), cut_err(name)).parse_next(input)?;
+        Ok((object, cut_err(preceded(keyword("THEN"), names)).parse_next(input)?))
+    };
+    let cases = cut_err(repeat(1.., case)).parse_next(input)?;
+    let otherwise = opt(preceded(keyword("ELSE"), cut_err(names))).parse_next(input)?;
+    cut_err(keyword("END")).parse_next(input)?;
+    Ok(TypeOf { relationship, cases, otherwise })
+}
+
+fn names(input: &mut Input<'_>) -> ModalResult<Vec<Path>> {
+    separated(1.., name, symbol(",")).parse_next(input)
 }
 
 /// A field, or a function: `COUNT()`, `SUM(Amount)`, `CALENDAR_YEAR(convertTimezone(CreatedDate))`.

@@ -10,9 +10,9 @@ use rusqlite::params_from_iter;
 use rusqlite::types::Value as Sql;
 use serde_json::{Value as Json, json};
 
-use super::bind::Tables;
+use super::bind::{Column, Tables};
 use super::format;
-use crate::data::schema::{Kind, Object};
+use crate::data::schema::Kind;
 use crate::data::{DataError, Inner, Record};
 
 /// Makes a record's `attributes.url` of object and id.
@@ -41,16 +41,48 @@ pub(crate) struct RowPlan {
 /// One thing a row shows.
 #[derive(Clone, Debug)]
 pub(super) enum Output {
-    Value { table: usize, name: String, sql: String, kind: Kind, formatted: bool },
-    Children { name: String, plan: Box<RowPlan> },
+    Value {
+        table: usize,
+        name: String,
+        sql: String,
+        kind: Kind,
+        formatted: bool,
+    },
+    Children {
+        name: String,
+        plan: Box<RowPlan>,
+    },
+    /// `TYPEOF`: the fields depend on the object of the parent.
+    TypeOf {
+        name: String,
+        cases: Vec<Case>,
+    },
+}
+
+/// What is read of a parent that is found in this table, unless an earlier case holds.
+#[derive(Clone, Debug)]
+pub(super) struct Case {
+    pub(super) table: usize,
+    pub(super) fields: Vec<Column>,
 }
 
 impl Output {
+    /// The columns that it is made from.
+    fn columns(&self) -> Vec<String> {
+        match self {
+            Self::Value { sql, .. } => vec![sql.clone()],
+            Self::Children { .. } => Vec::new(),
+            Self::TypeOf { cases, .. } => {
+                cases.iter().flat_map(|case| &case.fields).map(Column::sql).collect()
+            }
+        }
+    }
+
     /// Where in the record it stands.
     pub(super) fn place(&self) -> (usize, &str) {
         match self {
             Self::Value { table, name, .. } => (*table, name),
-            Self::Children { name, .. } => (0, name),
+            Self::Children { name, .. } | Self::TypeOf { name, .. } => (0, name),
         }
     }
 }
@@ -67,7 +99,7 @@ impl RowPlan {
         self.outputs
             .iter()
             .map(|output| match output {
-                Output::Children { .. } => None,
+                Output::Children { .. } | Output::TypeOf { .. } => None,
                 Output::Value { table, name, kind, formatted, .. } => {
                     let join = table.checked_sub(1).and_then(|i| self.tables.joins.get(i));
                     let mut path = join.map(|join| join.path.clone()).unwrap_or_default();
@@ -103,14 +135,12 @@ impl RowPlan {
         pages: Option<Pages<'_>>,
     ) -> Result<Vec<Json>, DataError> {
         let mut sql = String::from("SELECT t0.Id");
-        for n in 1..=self.tables.joins.len() {
-            sql.push_str(&format!(", t{n}.Id"));
+        for (i, join) in self.tables.joins.iter().enumerate() {
+            sql.push_str(&format!(", t{0}.Id, {1}", i + 1, join.object_sql(i + 1)));
         }
-        for output in &self.outputs {
-            if let Output::Value { sql: column, .. } = output {
-                sql.push_str(", ");
-                sql.push_str(column);
-            }
+        for column in self.outputs.iter().flat_map(Output::columns) {
+            sql.push_str(", ");
+            sql.push_str(&column);
         }
         sql.push_str(" FROM json_each(?1) k CROSS JOIN ");
         let from = self.tables.from();
@@ -161,16 +191,18 @@ impl RowPlan {
         link: Link<'_>,
     ) -> rusqlite::Result<(String, Record)> {
         let mut tables: HashMap<usize, Record> = HashMap::new();
-        let head = |object: &Object, id: &str| {
+        // `Name` of a polymorphic parent, whose path has the object all the same (recorded responses; unverified).
+        let head = |name: &str, object: &str, id: &str| {
             let mut record = Record::new();
-            record.insert("attributes".into(), json!({ "type": object.name, "url": link(object.name, id) }));
+            record.insert("attributes".into(), json!({ "type": name, "url": link(object, id) }));
             record
         };
         let id: String = row.get(0)?;
-        tables.insert(0, head(self.tables.root, &id));
+        tables.insert(0, head(self.tables.root.name, self.tables.root.name, &id));
         for (i, join) in self.tables.joins.iter().enumerate() {
-            if let Some(id) = row.get::<_, Option<String>>(i + 1)? {
-                tables.insert(i + 1, head(join.object, &id));
+            if let Some(id) = row.get::<_, Option<String>>(2 * i + 1)? {
+                let object: String = row.get(2 * i + 2)?;
+                tables.insert(i + 1, head(join.object.name, &object, &id));
             }
         }
         for (table, name) in layout {
@@ -178,7 +210,7 @@ impl RowPlan {
                 record.insert((*name).to_owned(), Json::Null);
             }
         }
-        let mut place = 1 + self.tables.joins.len();
+        let mut place = 1 + 2 * self.tables.joins.len();
         for output in &self.outputs {
             if let Output::Value { table, name, kind, formatted, .. } = output {
                 let mut value = format::value(*kind, *formatted, row.get_ref(place)?);
@@ -188,6 +220,23 @@ impl RowPlan {
                 }
                 if let Some(record) = tables.get_mut(table) {
                     record.insert(name.clone(), value);
+                }
+            }
+            if let Output::TypeOf { name, cases } = output {
+                let mut shown = Json::Null;
+                for case in cases {
+                    let mut parent = tables.remove(&case.table).filter(|_| shown.is_null());
+                    for field in &case.fields {
+                        let value = format::value(field.field.kind, false, row.get_ref(place)?);
+                        place += 1;
+                        if let Some(parent) = &mut parent {
+                            parent.insert(field.field.name.to_owned(), value);
+                        }
+                    }
+                    shown = parent.map_or(shown, Json::Object);
+                }
+                if let Some(record) = tables.get_mut(&0) {
+                    record.insert(name.clone(), shown);
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::bind::{Column, Tables};
 use super::clauses::{clause, limits, order, wheres};
 use super::record::{Output, RowPlan};
 use super::term::term;
-use super::{Context, error};
+use super::{Context, error, type_of};
 use crate::data::ApiError;
 use crate::data::schema::{Field, Object};
 
@@ -105,6 +105,10 @@ fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<O
                     add(&mut outputs, shown, field.name)?;
                 }
             }
+            Item::TypeOf(type_of) => {
+                let shown = type_of::output(cx, tables, type_of)?;
+                add(&mut outputs, shown, &type_of.relationship.value)?;
+            }
             Item::Children(inner) => {
                 let others =
                     outputs.iter().filter(|output| matches!(output, Output::Children { .. })).count();
@@ -117,6 +121,7 @@ fn outputs(cx: &Context<'_>, query: &Query, tables: &mut Tables) -> Result<Vec<O
             }
         }
     }
+    type_of::check(cx, items, tables)?;
     Ok(outputs)
 }
 

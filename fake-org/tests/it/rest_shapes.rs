@@ -54,6 +54,34 @@ async fn several_choices() {
     same_shape(&response.json(), &json!(["/services/data/v66.0/sobjects/Account/001…"]));
 }
 
+/// SOQL and SOSL Reference, "Understanding Relationship Fields and Polymorphic Fields"; Object Reference, "Name".
+#[tokio::test]
+async fn a_describe_says_which_lookups_are_polymorphic() {
+    let (_org, api) = org().await;
+    for (object, name, to, relationship) in [
+        ("Task", "WhoId", json!(["Contact", "Lead"]), "Who"),
+        ("Case", "OwnerId", json!(["Group", "User"]), "Owner"),
+        ("Account", "OwnerId", json!(["User"]), "Owner"),
+    ] {
+        let described = api.get(&format!("/sobjects/{object}/describe")).await.json();
+        let field =
+            described["fields"].as_array().unwrap().iter().find(|field| field["name"] == name).unwrap();
+        let is_polymorphic = json!(to.as_array().unwrap().len() > 1);
+        assert_eq!((&field["referenceTo"], &field["relationshipName"]), (&to, &json!(relationship)));
+        assert_eq!(
+            (&field["polymorphicForeignKey"], &field["namePointing"]),
+            (&is_polymorphic, &is_polymorphic)
+        );
+    }
+    let name = api.get("/sobjects/Name/describe").await.json();
+    assert_eq!(
+        (&name["keyPrefix"], &name["queryable"], &name["createable"]),
+        (&json!(null), &json!(false), &json!(false))
+    );
+    assert!(name["fields"].as_array().unwrap().iter().all(|field| field["updateable"] == false));
+    assert_eq!(api.get("/sobjects/Name/003000000000001AAA").await.status, 404);
+}
+
 /// Section 7.4: REST API guide, "Describe Global", "sObject Basic Information", "sObject Describe"; the members of a
 /// field as in SOAP API guide, "DescribeSObjectResult".
 #[tokio::test]

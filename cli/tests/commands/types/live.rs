@@ -1,13 +1,17 @@
 //! `types` with an org.
 
-use std::process::Command;
+use std::{process::Command, sync::Arc};
 #[cfg(unix)]
 use std::{process::Stdio, time::Duration};
 
 #[cfg(unix)]
 use rustix::process::{Pid, Signal, kill_process};
+use salesforce_connection::{
+    Client, Connection, SalesforceId, Secret, UserRef, http::AllowedHosts, token::FixedToken,
+};
 use salesforce_fake_org::{FakeOrg, Fault, PermittedUsers, Route};
 
+use super::generated_parents::{Case, Task};
 use crate::program::{Ended, ended, files, program};
 
 async fn start(objects: serde_json::Value) -> FakeOrg {
@@ -254,6 +258,46 @@ async fn a_service_user_has_a_key_or_the_login_host() {
     };
     let refused = types(&org, another, &["Account:Id"]).await;
     assert!(refused.status == 2 && refused.stderr.contains("SALESFORCE_SERVICE_KEY"), "{refused:?}");
+}
+
+/// The file compiles here, and the structs in it read what the org returns.
+#[tokio::test(flavor = "multi_thread")]
+async fn parents_of_several_objects_are_read_through_name() {
+    let org = FakeOrg::builder().rows(8).execution_user("ada@example.com").start().await.unwrap();
+    let objects = [
+        "--crate",
+        "salesforce_connection",
+        "Task:Subject,Who.Name,Who.Type,Who.Id,Who.Username,Who.Email,Who.IsActive,What.Name,What.Type,Owner.Name",
+        "Case:Id,Owner.Name,Owner.Type,Owner.Profile.Name",
+    ];
+    let written = types(&org, |_| {}, &objects).await;
+    assert!(written.stdout == include_str!("generated_parents.rs"), "{written:?}");
+
+    let ada = org.user("ada@example.com");
+    let token = Secret::new(org.issue_tokens(&ada, "api").access_token);
+    let instance: url::Url = org.instance_url().parse().unwrap();
+    let client = Client::builder().allowed_hosts(AllowedHosts::new([instance.clone()])).build().unwrap();
+    let user = UserRef::new(org.organization_id().parse().unwrap(), ada.id().parse().unwrap());
+    let sf = Connection::new(&client, Arc::new(FixedToken::new(user, instance, &token).unwrap()));
+    let first = async |soql: &str| -> SalesforceId {
+        let rows: Vec<serde_json::Value> = sf.query(soql).fetch_all().await.unwrap();
+        rows[0]["Id"].as_str().unwrap().parse().unwrap()
+    };
+    let (queue, lead) = (first("SELECT Id FROM Group").await, first("SELECT Id FROM Lead").await);
+    let (task, case) = (first("SELECT Id FROM Task").await, first("SELECT Id FROM Case").await);
+    let change = serde_json::json!({ "WhoId": lead, "OwnerId": queue });
+    sf.sobject("Task").update(&task, &change).await.unwrap();
+    sf.sobject("Case").update(&case, &serde_json::json!({ "OwnerId": queue })).await.unwrap();
+
+    let tasks: Vec<Task> = sf.select().filter("Who.Type = 'Lead'").fetch_all().await.unwrap();
+    let [Task { who: Some(who), what: Some(what), owner: Some(owner), .. }] = tasks.as_slice() else {
+        panic!("{tasks:?}");
+    };
+    assert_eq!((who.r#type.clone(), who.username.clone()), (Some("Lead".into()), None));
+    assert_eq!((what.r#type.as_deref(), owner.name.as_deref()), (Some("Account"), Some("Support")));
+    let cases: Vec<Case> = sf.select().fetch_all().await.unwrap();
+    let owners = cases.iter().filter_map(|case| case.owner.as_ref()?.r#type.as_deref());
+    assert_eq!(owners.filter(|kind| *kind == "Queue").count(), 1, "{cases:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

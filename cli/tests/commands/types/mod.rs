@@ -7,6 +7,8 @@ mod errors;
 mod generated;
 #[rustfmt::skip]
 mod generated_connection;
+#[rustfmt::skip]
+mod generated_parents;
 mod live;
 mod output;
 

@@ -26,8 +26,8 @@ pub(crate) enum Kind {
     Time,
     /// Bytes, which JSON shows as the path that they are read from.
     Base64,
-    /// A lookup: the object it points to and the name of the relationship.
-    Reference(&'static str, &'static str),
+    /// A lookup: the objects it points to, several of a polymorphic one, and the name of the relationship.
+    Reference(&'static [&'static str], &'static str),
 }
 
 impl Kind {
@@ -57,6 +57,19 @@ impl Kind {
 
     pub(crate) fn is_id(self) -> bool {
         matches!(self, Self::Id | Self::Reference(..))
+    }
+
+    /// The objects that a lookup points to.
+    pub(crate) fn targets(self) -> &'static [&'static str] {
+        match self {
+            Self::Reference(targets, _) => targets,
+            _ => &[],
+        }
+    }
+
+    /// Whether records of several objects can be the parent.
+    pub(crate) fn is_polymorphic(self) -> bool {
+        self.targets().len() > 1
     }
 
     pub(crate) fn is_number(self) -> bool {
@@ -239,14 +252,28 @@ impl Schema {
         self.objects.iter().copied().find(|object| id.starts_with(object.prefix))
     }
 
-    /// The lookup behind a relationship name: `Owner` is `OwnerId`.
+    /// The lookup behind a relationship name, and what a path through it reads: the parent, or [`standard::NAME`] of a
+    /// polymorphic one.
+    pub(crate) fn parent(&self, object: &Object, name: &str) -> Option<(&'static Field, &'static Object)> {
+        let is_it = |field: &&Field| matches!(field.kind, Kind::Reference(_, known) if known.eq_ignore_ascii_case(name));
+        let polymorphic = || object.fields.iter().filter(is_it).find(|field| field.kind.is_polymorphic());
+        self.relationship(object, name).or_else(|| Some((polymorphic()?, &standard::NAME)))
+    }
+
+    /// The object of this name, also the one that is described and not queried.
+    pub(crate) fn described(&self, name: &str) -> Option<&'static Object> {
+        self.object(name)
+            .or_else(|| standard::NAME.name.eq_ignore_ascii_case(name).then_some(&standard::NAME))
+    }
+
+    /// The lookup behind a relationship name with one object behind it: `Account` is `AccountId`.
     pub(crate) fn relationship(
         &self,
         object: &Object,
         name: &str,
     ) -> Option<(&'static Field, &'static Object)> {
         object.fields.iter().find_map(|field| match field.kind {
-            Kind::Reference(target, relationship) if relationship.eq_ignore_ascii_case(name) => {
+            Kind::Reference([target], relationship) if relationship.eq_ignore_ascii_case(name) => {
                 self.object(target).map(|target| (field, target))
             }
             _ => None,
@@ -255,9 +282,8 @@ impl Schema {
 
     /// The lookups that point to this object and have a name for the other direction.
     pub(crate) fn children(&self, parent: &Object) -> Vec<Children> {
-        let points_here = |field: &&Field| {
-            matches!(field.kind, Kind::Reference(to, _) if to == parent.name) && !field.children.is_empty()
-        };
+        let points_here =
+            |field: &&Field| field.kind.targets().contains(&parent.name) && !field.children.is_empty();
         self.objects
             .iter()
             .flat_map(|child| child.fields.iter().filter(points_here).map(move |field| (*child, field)))

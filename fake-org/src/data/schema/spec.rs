@@ -139,11 +139,11 @@ pub(crate) fn object(spec: &ObjectSpec, number: usize) -> Result<&'static Object
         fields.push(made);
     }
     fields.extend([
-        Field::new("OwnerId", "Owner ID", Kind::Reference("User", "Owner")),
+        Field::new("OwnerId", "Owner ID", Kind::Reference(&["Group", "User"], "Owner")),
         system("CreatedDate", "Created Date", Kind::DateTime),
-        system("CreatedById", "Created By ID", Kind::Reference("User", "CreatedBy")),
+        system("CreatedById", "Created By ID", Kind::Reference(&["User"], "CreatedBy")),
         system("LastModifiedDate", "Last Modified Date", Kind::DateTime),
-        system("LastModifiedById", "Last Modified By ID", Kind::Reference("User", "LastModifiedBy")),
+        system("LastModifiedById", "Last Modified By ID", Kind::Reference(&["User"], "LastModifiedBy")),
         system("SystemModstamp", "System Modstamp", Kind::DateTime),
     ]);
     let label = label(&spec.label, &spec.name);
@@ -195,7 +195,7 @@ fn field(spec: &FieldSpec) -> Result<Field, String> {
             if spec.to.is_empty() {
                 return Err(format!("{} is a reference and needs \"to\"", spec.name));
             }
-            Kind::Reference(text(&spec.to), text(&relationship))
+            Kind::Reference(texts(std::slice::from_ref(&spec.to)), text(&relationship))
         }
         other => return Err(format!("{}: there is no field type `{other}`", spec.name)),
     };

@@ -32,13 +32,15 @@ const fn loose_key(name: &'static str, label: &'static str) -> Field {
     field
 }
 
-const OWNER: Field = field("OwnerId", "Owner ID", Kind::Reference("User", "Owner"));
+const OWNER: Field = field("OwnerId", "Owner ID", Kind::Reference(&["User"], "Owner"));
+/// Of objects whose records queues can have, too.
+const OWNER_OR_QUEUE: Field = field("OwnerId", "Owner ID", Kind::Reference(&["Group", "User"], "Owner"));
 const DELETED: Field = system("IsDeleted", "Deleted", Kind::Boolean);
 const CREATED: Field = system("CreatedDate", "Created Date", Kind::DateTime);
-const CREATOR: Field = system("CreatedById", "Created By ID", Kind::Reference("User", "CreatedBy"));
+const CREATOR: Field = system("CreatedById", "Created By ID", Kind::Reference(&["User"], "CreatedBy"));
 const MODIFIED: Field = system("LastModifiedDate", "Last Modified Date", Kind::DateTime);
 const MODIFIER: Field =
-    system("LastModifiedById", "Last Modified By ID", Kind::Reference("User", "LastModifiedBy"));
+    system("LastModifiedById", "Last Modified By ID", Kind::Reference(&["User"], "LastModifiedBy"));
 const STAMP: Field = system("SystemModstamp", "System Modstamp", Kind::DateTime);
 
 const fn id(label: &'static str) -> Field {
@@ -122,6 +124,7 @@ pub(super) static OBJECTS: &[Object] = &[
         read_only: true,
         ..object("EntityDefinition", "Entity Definitions", "4ie", "QualifiedApiName", ENTITY_DEFINITION)
     },
+    object("Group", "Groups", "00G", "Name", GROUP),
 ];
 
 // Of the Tooling API's objects those that apps read. The data API has them, too. Fewer fields than Salesforce's.
@@ -184,7 +187,7 @@ static ACCOUNT: &[Field] = record![
     field("BillingCity", "Billing City", Kind::Text(40)),
     field("BillingCountry", "Billing Country", Kind::Text(80)),
     field("Description", "Account Description", Kind::TextArea(32_000)),
-    field("ParentId", "Parent Account ID", Kind::Reference("Account", "Parent")).children("ChildAccounts"),
+    field("ParentId", "Parent Account ID", Kind::Reference(&["Account"], "Parent")).children("ChildAccounts"),
     OWNER,
     key("ExternalKey__c", "External Key"),
     loose_key("LegacyCode__c", "Legacy Code"),
@@ -193,7 +196,7 @@ static ACCOUNT: &[Field] = record![
 
 static CONTACT: &[Field] = record![
     "Contact ID",
-    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Contacts"),
+    field("AccountId", "Account ID", Kind::Reference(&["Account"], "Account")).children("Contacts"),
     required("LastName", "Last Name", Kind::Text(80)),
     field("FirstName", "First Name", Kind::Text(40)),
     system("Name", "Full Name", Kind::Text(121)),
@@ -209,7 +212,7 @@ static CONTACT: &[Field] = record![
 
 static OPPORTUNITY: &[Field] = record![
     "Opportunity ID",
-    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Opportunities"),
+    field("AccountId", "Account ID", Kind::Reference(&["Account"], "Account")).children("Opportunities"),
     required("Name", "Name", Kind::Text(120)),
     required("StageName", "Stage", Kind::Picklist).values(&[
         "Prospecting",
@@ -247,7 +250,7 @@ static LEAD: &[Field] = record![
         ])
         .or("Open - Not Contacted"),
     system("IsConverted", "Converted", Kind::Boolean),
-    OWNER,
+    OWNER_OR_QUEUE,
 ];
 
 static CASE: &[Field] = record![
@@ -258,13 +261,13 @@ static CASE: &[Field] = record![
     field("Status", "Status", Kind::Picklist).values(&["New", "Working", "Escalated", "Closed"]).or("New"),
     field("Priority", "Priority", Kind::Picklist).values(&["High", "Medium", "Low"]).or("Medium"),
     field("Origin", "Case Origin", Kind::Picklist).values(&["Phone", "Email", "Web"]),
-    field("AccountId", "Account ID", Kind::Reference("Account", "Account")).children("Cases"),
-    field("ContactId", "Contact ID", Kind::Reference("Contact", "Contact")).children("Cases"),
+    field("AccountId", "Account ID", Kind::Reference(&["Account"], "Account")).children("Cases"),
+    field("ContactId", "Contact ID", Kind::Reference(&["Contact"], "Contact")).children("Cases"),
     system("IsClosed", "Closed", Kind::Boolean),
-    OWNER,
+    OWNER_OR_QUEUE,
 ];
 
-// `WhatId` and `WhoId` point to many objects in Salesforce; here to accounts and contacts only.
+// `WhatId` points to many more objects in Salesforce.
 static TASK: &[Field] = record![
     "Activity ID",
     field("Subject", "Subject", Kind::Text(255)),
@@ -274,31 +277,36 @@ static TASK: &[Field] = record![
         .or("Not Started"),
     required("Priority", "Priority", Kind::Picklist).values(&["High", "Normal", "Low"]).or("Normal"),
     field("Description", "Description", Kind::TextArea(32_000)),
-    field("WhatId", "Related To ID", Kind::Reference("Account", "What")).children("Tasks"),
-    field("WhoId", "Name ID", Kind::Reference("Contact", "Who")).children("Tasks"),
+    field(
+        "WhatId",
+        "Related To ID",
+        Kind::Reference(&["Account", "Case", "Opportunity", "Project__c"], "What")
+    )
+    .children("Tasks"),
+    field("WhoId", "Name ID", Kind::Reference(&["Contact", "Lead"], "Who")).children("Tasks"),
     system("IsClosed", "Closed", Kind::Boolean),
-    OWNER,
+    OWNER_OR_QUEUE,
 ];
 
 static PROJECT: &[Field] = record![
     "Record ID",
     required("Name", "Project Name", Kind::Text(80)),
     key("Code__c", "Code"),
-    field("Account__c", "Account", Kind::Reference("Account", "Account__r")).children("Projects__r"),
+    field("Account__c", "Account", Kind::Reference(&["Account"], "Account__r")).children("Projects__r"),
     field("Budget__c", "Budget", Kind::Currency),
     field("Progress__c", "Progress", Kind::Double),
     field("Started__c", "Started", Kind::Date),
     field("Phase__c", "Phase", Kind::Picklist).values(&["Draft", "Running", "Done"]).restricted(),
     field("Tags__c", "Tags", Kind::MultiPicklist).values(&["Urgent", "Internal", "Billable"]),
     field("Notes__c", "Notes", Kind::TextArea(32_768)),
-    OWNER,
+    OWNER_OR_QUEUE,
 ];
 
 // The three that hold files, and what the versions of a file are of. `ParentId` points to many objects in Salesforce,
 // here to accounts only; folders and links from records to documents are left out.
 static ATTACHMENT: &[Field] = record![
     "Attachment ID",
-    required("ParentId", "Parent ID", Kind::Reference("Account", "Parent")).children("Attachments"),
+    required("ParentId", "Parent ID", Kind::Reference(&["Account"], "Parent")).children("Attachments"),
     required("Name", "File Name", Kind::Text(255)),
     field("ContentType", "Content Type", Kind::Text(120)),
     required("Body", "Body", Kind::Base64),
@@ -320,8 +328,12 @@ static DOCUMENT: &[Field] = record![
 
 static CONTENT_VERSION: &[Field] = record![
     "ContentVersion ID",
-    field("ContentDocumentId", "ContentDocument ID", Kind::Reference("ContentDocument", "ContentDocument"))
-        .children("ContentVersions"),
+    field(
+        "ContentDocumentId",
+        "ContentDocument ID",
+        Kind::Reference(&["ContentDocument"], "ContentDocument")
+    )
+    .children("ContentVersions"),
     field("Title", "Title", Kind::Text(255)),
     required("PathOnClient", "Path On Client", Kind::Text(500)),
     system("FileExtension", "File Extension", Kind::Text(40)),
@@ -339,7 +351,7 @@ static CONTENT_DOCUMENT: &[Field] = record![
     system(
         "LatestPublishedVersionId",
         "Latest Published Version ID",
-        Kind::Reference("ContentVersion", "LatestPublishedVersion"),
+        Kind::Reference(&["ContentVersion"], "LatestPublishedVersion"),
     ),
     OWNER,
 ];
@@ -355,10 +367,40 @@ static USER: &[Field] = &[
     field("Title", "Title", Kind::Text(80)),
     field("IsActive", "Active", Kind::Boolean),
     system("UserType", "User Type", Kind::Picklist),
-    field("ProfileId", "Profile ID", Kind::Reference("Profile", "Profile")),
+    field("ProfileId", "Profile ID", Kind::Reference(&["Profile"], "Profile")),
     CREATED,
     MODIFIED,
     STAMP,
+];
+
+// Queues and public groups: what can own records besides users. They have no members here.
+static GROUP: &[Field] = record![
+    "Group ID",
+    required("Name", "Name", Kind::Text(40)),
+    field("DeveloperName", "Developer Name", Kind::Text(80)),
+    required("Type", "Type", Kind::Picklist).values(&["Queue", "Regular"]).or("Queue"),
+    field("Email", "Email", Kind::Email),
+];
+
+/// What a path through a polymorphic lookup reads, of whatever object the parent is (Object Reference, "Name"). It is
+/// described, and not queried by itself. All may be null. `IsActive` and
+/// `ProfileId` are unverified.
+pub(super) static NAME: Object =
+    Object { read_only: true, ..object("Name", "Names", "", "Name", NAME_FIELDS) };
+
+static NAME_FIELDS: &[Field] = &[
+    id("Name ID"),
+    field("Name", "Name", Kind::Text(255)),
+    field("LastName", "Last Name", Kind::Text(80)),
+    field("FirstName", "First Name", Kind::Text(40)),
+    field("Type", "Type", Kind::Picklist).restricted(),
+    field("Alias", "Alias", Kind::Text(8)),
+    field("IsActive", "Active", Kind::Boolean),
+    field("ProfileId", "Profile ID", Kind::Reference(&["Profile"], "Profile")),
+    field("Title", "Title", Kind::Text(128)),
+    field("Email", "Email", Kind::Email),
+    field("Phone", "Phone", Kind::Phone),
+    field("Username", "Username", Kind::Text(80)),
 ];
 
 static PROFILE: &[Field] =
@@ -379,9 +421,9 @@ static PERMISSION_SET: &[Field] = record![
 static ASSIGNMENT: &[Field] = &[
     id("PermissionSetAssignment ID"),
     DELETED,
-    required("PermissionSetId", "PermissionSet ID", Kind::Reference("PermissionSet", "PermissionSet"))
+    required("PermissionSetId", "PermissionSet ID", Kind::Reference(&["PermissionSet"], "PermissionSet"))
         .children("Assignments"),
-    required("AssigneeId", "Assignee ID", Kind::Reference("User", "Assignee"))
+    required("AssigneeId", "Assignee ID", Kind::Reference(&["User"], "Assignee"))
         .children("PermissionSetAssignments"),
     system("IsActive", "Is Active", Kind::Boolean),
     STAMP,
@@ -435,7 +477,7 @@ static OAUTH_TOKEN: &[Field] = &[
     DELETED,
     system("AppName", "App Name", Kind::Text(255)),
     system("DeleteToken", "Delete Token", Kind::Text(255)),
-    system("UserId", "User ID", Kind::Reference("User", "User")),
+    system("UserId", "User ID", Kind::Reference(&["User"], "User")),
     system("LastUsedDate", "Last Used Date", Kind::DateTime),
     system("UseCount", "Use Count", Kind::Int),
     CREATED,

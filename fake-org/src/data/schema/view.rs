@@ -57,7 +57,7 @@ static VIEWS: Mutex<Vec<&'static Object>> = Mutex::new(Vec::new());
 impl Schema {
     /// The objects, of which these have record types.
     pub(crate) fn with_record_types(mut self, objects: &[&str]) -> Self {
-        let kind = Kind::Reference("RecordType", "RecordType");
+        let kind = Kind::Reference(&["RecordType"], "RecordType");
         let field = Field::new("RecordTypeId", "Record Type ID", kind);
         for object in &mut self.objects {
             if objects.iter().any(|name| name.eq_ignore_ascii_case(object.name)) {

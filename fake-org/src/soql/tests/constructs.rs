@@ -423,16 +423,10 @@ fn what_salesforce_refuses_is_refused() {
             "Bind variables only allowed in Apex code",
         ),
         (
-            "SELECT TYPEOF What WHEN Account THEN Name END FROM Task",
-            "MALFORMED_QUERY",
-            "TYPEOF is not emulated",
-        ),
-        (
             "SELECT Id FROM Account WHERE DISTANCE(Loc__c, GEOLOCATION(1,2), 'mi') < 20",
             "MALFORMED_QUERY",
             "not emulated",
         ),
-        ("SELECT Who.Type FROM Task", "INVALID_FIELD", "the type of a polymorphic parent"),
         ("SELECT Id FROM Account WITH DATA CATEGORY Geo__c AT usa__c", "MALFORMED_QUERY", "not emulated"),
         ("SELECT Id FROM Account ALL ROWS", "MALFORMED_QUERY", "unexpected token: 'ROWS'"),
         ("SELECT * FROM Account", "MALFORMED_QUERY", "unexpected token: '*'"),

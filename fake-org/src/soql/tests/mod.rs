@@ -4,6 +4,7 @@
 mod constructs;
 mod fuzz;
 mod order;
+mod polymorphic;
 
 use super::*;
 use crate::auth::users;

@@ -8,8 +8,8 @@ use super::records::object;
 use super::response::{Response, Result};
 use super::rest_request::RestRequest;
 use super::ui;
-use crate::data::Inner;
 use crate::data::schema::{Field, Kind, Object, Schema};
+use crate::data::{ApiError, Inner};
 
 pub(super) fn global(request: &RestRequest<'_>, data: &mut Inner) -> Result {
     if let Some(unchanged) = unchanged(request) {
@@ -36,7 +36,7 @@ pub(super) fn basic(request: &RestRequest<'_>, data: &mut Inner) -> Result {
 }
 
 pub(super) fn full(request: &RestRequest<'_>, data: &mut Inner) -> Result {
-    let object = object(data, name(request))?;
+    let object = data.schema.described(name(request)).ok_or_else(ApiError::not_found)?;
     if let Some(unchanged) = unchanged(request) {
         return Ok(unchanged);
     }
@@ -98,9 +98,9 @@ fn head(request: &RestRequest<'_>, object: &Object) -> Value {
         "activateable": false, "associateEntityType": null, "associateParentEntity": null, "createable": writable, "custom": object.is_custom(), "customSetting": false,
         "deepCloneable": false, "deletable": writable && object.name != "User", "deprecatedAndHidden": false,
         "feedEnabled": false, "hasSubtypes": false, "isInterface": false, "isSubtype": false,
-        "keyPrefix": object.prefix, "label": object.label, "labelPlural": object.plural, "layoutable": writable,
-        "mergeable": false, "mruEnabled": writable, "name": object.name, "queryable": true,
-        "replicateable": true, "retrieveable": true, "searchable": writable, "triggerable": writable,
+        "keyPrefix": (!object.prefix.is_empty()).then_some(object.prefix), "label": object.label, "labelPlural": object.plural, "layoutable": writable,
+        "mergeable": false, "mruEnabled": writable, "name": object.name, "queryable": !object.prefix.is_empty(),
+        "replicateable": true, "retrieveable": !object.prefix.is_empty(), "searchable": writable, "triggerable": writable,
         "undeletable": writable, "updateable": writable,
         "urls": urls(object, &place),
     })
@@ -160,9 +160,10 @@ fn add_details(request: &RestRequest<'_>, object: &Object, body: &mut Value) {
 fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
     let (soap, length) = soap_type(field.kind);
     let text = field.kind.is_text();
+    let writable = !field.read_only && !object.read_only;
     let (reference_to, relationship) = match field.kind {
         Kind::Reference(to, name) => {
-            (schema.object(to).map_or_else(Vec::new, |to| vec![to.name]), Some(name))
+            (to.iter().filter_map(|to| schema.object(to)).map(|to| to.name).collect(), Some(name))
         }
         _ => (Vec::new(), None),
     };
@@ -177,7 +178,7 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
     let mut described = json!({
         "aggregatable": !long && !matches!(field.kind, Kind::Boolean | Kind::MultiPicklist), "autoNumber": field.name == "CaseNumber", "byteLength": if text { length * 3 } else { length },
         "calculated": false, "cascadeDelete": false, "caseSensitive": false,
-        "createable": !field.read_only, "custom": field.is_custom(),
+        "createable": writable, "custom": field.is_custom(),
         "defaultValue": if field.kind == Kind::Boolean { json!(false) } else { Value::Null },
         "defaultedOnCreate": field.kind == Kind::Boolean || !field.default.is_empty() || field.read_only,
         "dependentPicklist": false, "deprecatedAndHidden": false,
@@ -185,14 +186,14 @@ fn field(schema: &Schema, object: &Object, field: &Field) -> Value {
         "externalId": field.external_id, "filterable": !long, "groupable": field.kind.is_groupable(),
         "htmlFormatted": false, "idLookup": field.external_id || field.name == "Id",
         "inlineHelpText": null, "label": field.label, "length": if text || field.kind.is_id() { length } else { 0 },
-        "name": field.name, "nameField": field.name == object.name_field, "namePointing": false,
+        "name": field.name, "nameField": field.name == object.name_field, "namePointing": field.kind.is_polymorphic(),
         "nillable": !field.required && !matches!(field.kind, Kind::Boolean | Kind::Id) && !field.read_only,
         "permissionable": !field.required && !field.read_only, "picklistValues": values,
-        "polymorphicForeignKey": false, "precision": if matches!(field.kind, Kind::Double | Kind::Currency) { 18 } else { 0 },
+        "polymorphicForeignKey": field.kind.is_polymorphic(), "precision": if matches!(field.kind, Kind::Double | Kind::Currency) { 18 } else { 0 },
         "queryByDistance": false, "referenceTo": reference_to, "relationshipName": relationship,
         "restrictedPicklist": field.restricted, "scale": if field.kind == Kind::Currency { 2 } else { 0 },
         "soapType": soap, "sortable": field.kind.is_sortable(), "type": field.kind.name(), "unique": field.unique,
-        "updateable": !field.read_only, "writeRequiresMasterRead": false,
+        "updateable": writable, "writeRequiresMasterRead": false,
     });
     let is_free_text = matches!(field.kind, Kind::TextArea(length) if length <= 255);
     // Members and values: recorded describes of version 61.0.

@@ -157,20 +157,20 @@ fn info(request: &RestRequest<'_>, object: &Object) -> Value {
         .iter()
         .map(|field| {
             let controller = dependency(request, object, field).map(|spec| spec.controlled_by.clone());
-            let (target, relationship) = match field.kind {
-                Kind::Reference(target, relationship) => (Some(target), Some(relationship)),
-                _ => (None, None),
+            let (targets, relationship) = match field.kind {
+                Kind::Reference(targets, relationship) => (targets, Some(relationship)),
+                _ => (&[][..], None),
             };
             let name_of = |target: &str| if target == "Case" { "CaseNumber" } else { "Name" };
-            let targets = target.map(|target| json!({ "apiName": target, "nameFields": [name_of(target)] }));
+            let infos = targets.iter().map(|target| json!({ "apiName": target, "nameFields": [name_of(target)] }));
             let info = json!({
                 "apiName": field.name, "calculated": false, "compound": false, "compoundComponentName": null,
                 "controllerName": controller, "controllingFields": controller.iter().collect::<Vec<_>>(),
                 "createable": !field.read_only, "custom": field.is_custom(), "dataType": data_type(field.kind),
                 "extraTypeInfo": null, "filterable": !field.kind.is_long(), "htmlFormatted": false,
                 "inlineHelpText": null, "label": field.label, "length": 0, "nameField": field.name == object.name_field,
-                "polymorphicForeignKey": false, "reference": target.is_some(), "referenceTargetField": null,
-                "referenceToInfos": targets.iter().collect::<Vec<_>>(), "relationshipName": relationship,
+                "polymorphicForeignKey": field.kind.is_polymorphic(), "reference": !targets.is_empty(), "referenceTargetField": null,
+                "referenceToInfos": infos.collect::<Vec<_>>(), "relationshipName": relationship,
                 "required": field.required, "sortable": field.kind.is_sortable(), "unique": field.unique,
                 "updateable": !field.read_only,
             });
