@@ -37,7 +37,7 @@ delegate! {
     break_grant(expected: GrantVersion, broken: GrantRecord) -> bool;
     connect_owner(owned: OwnedRecord, grant: GrantRecord, keep_unused: Duration) -> ConnectedOwner;
     load_owned(key: OwnedKey) -> Option<(OwnedRecord, Option<GrantRecord>)>;
-    disconnect_owner(key: OwnedKey, expected: Sealed, keep_unused: Duration) -> DisconnectedOwner;
+    disconnect_owner(key: OwnedKey, expected: Sealed, keep_unused: Duration, ended_at: SystemTime) -> DisconnectedOwner;
     list_owned(filter: OwnedFilter) -> Vec<OwnedRecord>;
     reseal_owned(key: OwnedKey, expected: Sealed, next: Sealed) -> bool;
     list_logins(filter: GrantFilter) -> Vec<(LoginKey, LoginRecord)>;
