@@ -24,7 +24,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("signed request of Canvas", &[("src/grants/canvas.rs", "USED_FOR"), ("src/web/login/canvas.rs", "MAX_FORM_BYTES"), ("src/web/login/form.rs", "TIMEOUT")]),
     ("single logout: calls", &[("src/web/login/single_logout.rs", "MAX_CALLS"), ("src/web/login/single_logout.rs", "PERIOD")]),
     ("forms of the logout page", &[("src/web/login/form.rs", "MAX_BYTES"), ("src/web/login/form.rs", "TIMEOUT")]),
-    ("check of a login that is in use", &[("src/grants/recheck.rs", "MAX_WAIT"), (TIMING, "recheck_pause")]),
+    ("check of a login that is in use", &[("src/grants/recheck.rs", "RECHECK_WAIT"), (TIMING, "recheck_pause")]),
     ("keep-alive of unused grants", &[(TIMING, "keep_alive_interval"), ("src/grants/keep_alive.rs", "CONCURRENT_REFRESHES")]),
     ("stored grants under an older key", &[(TIMING, "reseal_interval"), ("src/grants/reseal.rs", "CONCURRENT_SEALS")]),
     ("logins used without asking Redis", &[("src/store/redis/login_cache.rs", "MAX_UNCONFIRMED"), ("src/store/redis/tracking.rs", "INTERVAL")]),

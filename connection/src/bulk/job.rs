@@ -71,7 +71,7 @@ impl Job {
             match self.refresh().await {
                 // The job runs on in Salesforce: one failed request must not lose a wait of perhaps hours. A request for a
                 // job's state has no text that the edge could decline for good.
-                Err(error) if error.is_transient() || error.is_declined() => {
+                Err(error) if error.is_passing() => {
                     tracing::debug!(job = %self.info.id, %error, "request for the job's state failed; retrying");
                     let retry_at = Instant::now() + error.retry_after().unwrap_or_default();
                     tokio::time::sleep_until(retry_at.min(deadline)).await;

@@ -395,7 +395,10 @@ impl Error {
             | Self::ConcurrencyLimit { .. }
             | Self::QuotaReserved { .. } => true,
             Self::Api { status, errors, response, .. } => {
-                Passing::of(*status, errors, passing::body(response.as_deref())).is_some()
+                matches!(
+                    Passing::of(*status, errors, passing::body(response.as_deref())),
+                    Some(Passing::Busy | Passing::RowLocked)
+                )
             }
             Self::Http(error) => error.is_transient(),
             #[cfg(feature = "events")]

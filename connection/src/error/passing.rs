@@ -7,8 +7,11 @@ use crate::error::{Error, RejectedResponse, api_error::ApiError};
 /// An error that passes by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Passing {
-    /// Salesforce is busy or fails by itself: the request may have taken effect.
+    /// Salesforce is busy: the request may have taken effect.
     Busy,
+    /// Salesforce fails by itself, as reported now and then of the edge and of the API: the request may have taken effect.
+    /// Not transient for a caller, to whom it would not say how long to wait.
+    Failed,
     /// Another transaction holds the row: nothing was written.
     RowLocked,
 }
@@ -18,9 +21,8 @@ impl Passing {
     pub(crate) fn of(status: u16, errors: &[ApiError], body: &[u8]) -> Option<Self> {
         match status {
             429 | 502 | 503 | 504 => Some(Self::Busy),
-            // Reported as passing failures of the edge and of the API.
-            406 if errors.is_empty() && body.trim_ascii().is_empty() => Some(Self::Busy),
-            500 if has(errors, "UNKNOWN_EXCEPTION") => Some(Self::Busy),
+            406 if errors.is_empty() && body.trim_ascii().is_empty() => Some(Self::Failed),
+            500 if has(errors, "UNKNOWN_EXCEPTION") => Some(Self::Failed),
             404 => None,
             _ => is_locked(errors).then_some(Self::RowLocked),
         }
@@ -44,16 +46,15 @@ pub(crate) fn is_declined(status: u16, errors: &[ApiError], body: &[u8]) -> bool
 }
 
 impl Error {
-    /// Returns whether Salesforce's edge declined the request: for its text, or as one of a burst.
-    ///
-    /// Not transient, because a query that is declined for its text always is.
+    /// Returns whether a request without a text that the edge could decline for good may succeed later.
     #[cfg(feature = "bulk")]
-    pub(crate) fn is_declined(&self) -> bool {
+    pub(crate) fn is_passing(&self) -> bool {
         match self {
             Self::Api { status, errors, response, .. } => {
-                is_declined(*status, errors, body(response.as_deref()))
+                let body = body(response.as_deref());
+                Passing::of(*status, errors, body).is_some() || is_declined(*status, errors, body)
             }
-            _ => false,
+            _ => self.is_transient(),
         }
     }
 }

@@ -119,7 +119,7 @@ pub enum InvalidCall {
     #[error("its key id is not the name of a certificate in the settings")]
     UnknownKey(Option<String>),
     /// The certificate of its key id did not sign it.
-    #[error("the certificate that its key id names did not make its signature")]
+    #[error("its signature is not made with the certificate of its key id")]
     Signature,
     /// A claim is missing or is not what the settings say.
     #[error("its claim `{0}` is missing or invalid")]

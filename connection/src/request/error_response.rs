@@ -148,7 +148,7 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
         return ErrorResponse { class: ErrorClass::Other(Failure::Final), error: Error::PreconditionFailed };
     }
     let class = match Passing::of(status, &errors, body) {
-        Some(Passing::Busy) => ErrorClass::Other(Failure::Busy { retry_after }),
+        Some(Passing::Busy | Passing::Failed) => ErrorClass::Other(Failure::Busy { retry_after }),
         Some(Passing::RowLocked) => ErrorClass::Other(Failure::RowLocked),
         None if status == 404 => ErrorClass::NotFound,
         None if is_declined(status, &errors, body) => ErrorClass::Other(Failure::Busy { retry_after }),

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::{
     super::{
         ConnectedOwner, DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed, StoreError,
-        TOMBSTONE, encoding::millis,
+        TOMBSTONE,
     },
     State, StoredLogin,
 };
@@ -39,6 +39,8 @@ impl State {
         let ended =
             self.ended.get(&owned.key).filter(|(_, until)| *until > now).map(|(ended_at, _)| *ended_at);
         let stored = self.owned(&owned.key, now).map(|stored| stored.connected_at);
+        // As exact as the other stores.
+        let millis = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         if ended.into_iter().chain(stored).any(|at| millis(at) > millis(owned.connected_at)) {
             return Err(StoreError::AlreadyExists);
         }
