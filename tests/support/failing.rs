@@ -33,6 +33,8 @@ pub enum Mode {
     FailsToReplace,
     /// No login is read; all else works.
     FailsToLoad,
+    /// Connections of owners are unreadable; all else works.
+    GarblesOwned,
     /// No one-time value is taken; all else works.
     FailsToConsume,
     /// Every call takes effect, and fails.
@@ -128,6 +130,7 @@ impl FailingStore {
             | Mode::FailsToCreate
             | Mode::FailsToReplace
             | Mode::FailsToLoad
+            | Mode::GarblesOwned
             | Mode::FailsToConsume
             | Mode::LosesCreations
             | Mode::LosesEnds
@@ -225,6 +228,9 @@ impl Store for FailingStore {
         key: OwnedKey,
     ) -> StoreFuture<'a, Option<(OwnedRecord, Option<GrantRecord>)>> {
         self.owned_loads.fetch_add(1, Ordering::SeqCst);
+        if self.mode() == Mode::GarblesOwned {
+            return Box::pin(async { Err(StoreError::Corrupt("on demand".into())) });
+        }
         self.guard(false, move || self.inner.load_owned(key))
     }
 

@@ -1,6 +1,6 @@
 //! Stores connections of owners.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     super::{AuthEvent, GrantManager, GrantTokens, LogInError, manager::absent_if_corrupt},
@@ -10,6 +10,9 @@ use super::{
 };
 use crate::store::{ConnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, StoreError};
 use salesforce_connection::{Secret, UserRef};
+
+/// Two connections that are further apart than this are told apart by their times: stores hold milliseconds.
+const RESOLUTION: Duration = Duration::from_millis(1);
 
 /// A connection that is being stored.
 struct NewConnection {
@@ -69,11 +72,12 @@ impl GrantManager {
         };
         let sealed = self.seal_owned(key, grant.key, &content)?;
         let keys = (owned.owner_key(grant.key.app()), key);
-        let owned_record = OwnedRecord::new(keys, grant.key, sealed, now, ends_at);
-
         // What another process stores from here on is not known if the response is lost.
-        let (_, former) = absent_if_corrupt(store.load_owned(key).await)?.unzip();
+        let (known, former) = absent_if_corrupt(store.load_owned(key).await)?.unzip();
         let former = former.flatten();
+        // A clock that was ahead must not keep the owner from connecting again.
+        let after = known.and_then(|known| known.connected_at.checked_add(RESOLUTION)).unwrap_or(now);
+        let owned_record = OwnedRecord::new(keys, grant.key, sealed, now.max(after), ends_at);
         let keep_unused = self.keep_unused(former.as_ref());
         if former.as_ref().is_none_or(|former| former.key != grant.key) {
             connection.replaces.extend(absent_if_corrupt(store.load_grant(grant.key).await)?);

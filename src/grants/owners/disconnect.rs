@@ -11,6 +11,14 @@ use super::{
 };
 use crate::store::{DisconnectedOwner, GrantKey, GrantRecord, OwnedKey, OwnedRecord, Sealed, StoreError};
 
+/// How often a connection that changes between a read and its end is read. Each change is a login, a refresh or a change of keys.
+const MAX_ROUNDS: u32 = 16;
+
+/// The connection was changed each time before it could be ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection of an owner changes faster than it can be ended")]
+struct KeepsChanging;
+
 /// A connection as it was read.
 pub(super) type Known = (OwnedRecord, Option<GrantRecord>);
 
@@ -85,25 +93,35 @@ impl GrantManager {
     /// Ends a connection, unless it is another one than is known. Returns whether it did.
     async fn try_disconnect(self: &Arc<Self>, pending: &mut PendingDisconnect) -> Result<bool, StoreError> {
         let was_unsure = pending.unsure;
+        let mut was_absent = false;
         // Again if the record was sealed again, replaced or deleted after it was read.
-        loop {
-            let found = absent_if_corrupt(self.config.store.load_owned(pending.key).await)?;
+        for _ in 0..MAX_ROUNDS {
+            let loaded = self.config.store.load_owned(pending.key).await;
+            let is_unreadable = matches!(loaded, Err(StoreError::Corrupt(_)));
+            let found = absent_if_corrupt(loaded)?;
             let is_other = |(record, _): &Known| {
                 pending.known.as_ref().is_some_and(|(known, _)| !is_same_connection(known, record))
             };
             let known = match found {
+                // Connected since this end began: it stays.
+                Some((record, _)) if was_absent && record.connected_at > pending.ended_at => {
+                    return Ok(false);
+                }
                 Some(found) if !is_other(&found) => pending.known.insert(found),
                 None if pending.known.is_none() => {
-                    if self.forbid_delayed(pending).await? {
+                    // An unreadable one counts for nothing, and stays.
+                    if self.forbid_delayed(pending).await? || is_unreadable {
                         return Ok(false);
                     }
+                    was_absent = true;
                     continue;
                 }
                 other => return self.ended_before(pending, other.is_none()).await,
             };
             let (expected, keep_unused) = (known.0.sealed.clone(), self.keep_unused(known.1.as_ref()));
             pending.unsure = true;
-            let (store, ended_at) = (&self.config.store, pending.ended_at);
+            // By a clock that was behind, the end would be before the connection, and would not keep a delayed one away.
+            let (store, ended_at) = (&self.config.store, pending.ended_at.max(known.0.connected_at));
             match store.disconnect_owner(pending.key, expected, keep_unused, ended_at).await? {
                 DisconnectedOwner::NotFound | DisconnectedOwner::Changed => pending.unsure = was_unsure,
                 DisconnectedOwner::GrantKept(grant) => {
@@ -117,6 +135,7 @@ impl GrantManager {
                 }
             }
         }
+        Err(StoreError::Unavailable(KeepsChanging.into()))
     }
 
     /// Has the store refuse a connection from before this end that may still be on its way. Returns `false` if it is there

@@ -112,6 +112,36 @@ async fn an_end_whose_response_is_lost_is_finished_and_reported_once() {
     outage.until_counted(DISCONNECTED, 2).await;
 }
 
+#[actix_web::test]
+async fn the_end_of_an_unreadable_connection_ends() {
+    let outage = Outage::start().await;
+    let browser = outage.app.browser("1");
+    outage.app.connect(&browser, "prod").await;
+    outage.store.set(Mode::GarblesOwned);
+    let loads = outage.store.owned_loads();
+    let ended = tokio::time::timeout(Duration::from_secs(5), outage.disconnect()).await;
+    assert!(!ended.expect("it ends").unwrap(), "an unreadable connection counts for nothing");
+    assert!(outage.store.owned_loads() - loads < 5);
+    outage.store.set(Mode::Works);
+    assert_eq!(outage.app.data(&browser, "prod").await.status, 200, "it stays");
+}
+
+/// Another process's clock was an hour ahead when the owner connected.
+#[actix_web::test]
+async fn a_clock_that_was_ahead_keeps_no_owner_from_connecting_again() {
+    let outage = Outage::start().await;
+    let browser = outage.app.browser("1");
+    outage.app.connect(&browser, "prod").await;
+    let (record, store) = (outage.records().await.remove(0), outage.store.records());
+    let grant = store.load_owned(record.key).await.unwrap().unwrap().1.unwrap();
+    let mut ahead = record;
+    ahead.connected_at = SystemTime::now() + Duration::from_secs(3_600);
+    store.connect_owner(ahead, grant, Duration::ZERO).await.unwrap();
+    outage.app.connect(&browser, "prod").await;
+    assert_eq!(outage.app.data(&browser, "prod").await.status, 200);
+    assert!(outage.disconnect().await.unwrap());
+}
+
 /// Another process seals the record under a key that this one does not have yet.
 #[actix_web::test]
 async fn an_end_that_waits_for_the_store_outlasts_a_rotation_of_keys() {
