@@ -140,7 +140,7 @@ impl EventStream {
             asked = visibility.ask(&messages) => match asked {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::warn!(%error, "a stream of events ends: Salesforce does not say which records its user may read");
+                    tracing::warn!(%error, "event stream closed: which records its user may read is unknown");
                     false
                 }
             },

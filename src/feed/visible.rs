@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use salesforce_connection::{Connection, Error, Result, events::ChangeKind};
+use salesforce_connection::{Connection, Error, Result, SalesforceId, events::ChangeKind};
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -18,7 +18,7 @@ const CACHED: Duration = Duration::from_secs(60);
 /// Ids in one query: one page of the smallest size that Salesforce has.
 const IDS_PER_QUERY: usize = 200;
 
-/// Ids that are remembered for one page, about: 1 MiB.
+/// Largest number of ids whose result one page stores, some 1 MiB. One batch may exceed it; then all are forgotten.
 const MAX_KNOWN: usize = 10_000;
 
 /// What is known of the records of events, for the user of one page.
@@ -78,7 +78,8 @@ impl Visibility {
         if !object.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
             return Ok(HashSet::new());
         }
-        let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
+        // One that is no id would fail the query for all others.
+        let ids: Vec<SalesforceId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         let query = format!("SELECT Id FROM {object} WHERE Id IN :ids");
         match self.connection.query::<Row>(query).bind("ids", ids).fetch_all().await {
             Ok(rows) => Ok(rows.into_iter().map(|row| row.id).collect()),
@@ -88,7 +89,19 @@ impl Visibility {
     }
 }
 
-/// Whether an error says that the user may not read the object, and not that Salesforce does not respond.
+/// Codes by which Salesforce says that the user may not read the object, or use the API.
+const REFUSALS: [&str; 7] = [
+    "INVALID_TYPE",
+    "INSUFFICIENT_ACCESS",
+    "INSUFFICIENT_ACCESS_OR_READONLY",
+    "API_DISABLED_FOR_ORG",
+    "API_CURRENTLY_DISABLED",
+    "RESTAPINOTENABLED",
+    "CLIENT_NOT_ACCESSIBLE_FOR_USER",
+];
+
+/// Whether an error says that the user may not read the object. Any other one says nothing about the records, whatever its
+/// status: they must not be left out for it.
 fn is_refusal(error: &Error) -> bool {
-    !error.is_transient() && matches!(error.status(), Some(400 | 403 | 404))
+    error.api_errors().iter().any(|error| REFUSALS.contains(&error.code.as_str()))
 }

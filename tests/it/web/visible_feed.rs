@@ -72,6 +72,27 @@ async fn a_deletion_that_cannot_be_asked_for_is_a_reset_without_an_id() {
 
 #[actix_web::test]
 async fn an_outage_sends_no_id_and_loses_none() {
+    let html = |status, body: &str| Fault::RawBody {
+        status,
+        content_type: "text/html".to_owned(),
+        body: body.to_owned().into(),
+    };
+    let error = |code: &str| format!(r#"[{{"errorCode":"{code}","message":"m"}}]"#);
+    for fault in [
+        Fault::Status(503),
+        html(400, "<html>Access Declined</html>"),
+        html(404, "<html>URL No Longer Exists</html>"),
+        Fault::RawBody {
+            status: 400,
+            content_type: "application/json".to_owned(),
+            body: error("QUERY_TIMEOUT").into(),
+        },
+    ] {
+        an_outage(fault).await;
+    }
+}
+
+async fn an_outage(fault: Fault) {
     let (app, [shown, _]) = app().await;
     let ben = app.logged_in(BEN).await;
     let mut page = app.open(&ben).await;
@@ -81,7 +102,7 @@ async fn an_outage_sends_no_id_and_loses_none() {
     let last = page.last_id.clone();
     // Another record, which is not known yet.
     let sf = app.salesforce.service_connection().await.unwrap();
-    let outage = app.org.faults().query(Fault::Status(503));
+    let outage = app.org.faults().query(fault);
     let id = sf.sobject("Account").create(&json!({ "Name": "new" })).await.unwrap().to_string();
     assert!(page.until_end().await < Duration::from_secs(60), "it ends without the event");
     assert_eq!(page.last_id, last);
