@@ -7,11 +7,11 @@ use url::Url;
 use super::{Config, ConfigError, start::store_problem, unused};
 use crate::{
     base::{clock::Clock, seal::KeyRing},
-    grants::{GrantTokens, Timing},
+    grants::{GrantTokens, HostOrgs, Timing},
     store::{AvailabilityObserver, GrantRecord, OpenError, OpenedStore},
 };
 use salesforce_connection::{
-    ClientBuilder,
+    ClientBuilder, OrgId,
     oauth::{LoginHost, OAuthApp, Scopes},
     token::ServiceUser,
 };
@@ -44,12 +44,19 @@ pub struct StartPlan {
     /// The client of all connections, with the proxies and the allowed hosts of the settings.
     pub client: ClientBuilder,
     keys: KeyRing,
+    orgs: HostOrgs,
 }
 
 impl StartPlan {
     /// Returns whether the keys of the settings open this stored grant. Its tokens stay within.
     pub fn opens(&self, grant: &GrantRecord) -> bool {
         GrantTokens::is_opened_by(&self.keys, grant)
+    }
+
+    /// Returns which setting keeps users of this org from logging in at this login host, as a sentence without a full stop.
+    /// `None`: no list of orgs does. Whether sandboxes or functions of the app refuse them needs a login.
+    pub fn refusal(&self, host: &LoginHost, org: OrgId) -> Option<&'static str> {
+        self.orgs.refusal(host, org)
     }
 }
 
@@ -109,6 +116,7 @@ impl Config {
             public_url: settings.public_url,
             service: settings.service,
             keys: settings.keys,
+            orgs: settings.host_orgs,
         })
     }
 

@@ -45,6 +45,19 @@ impl HostOrgs {
         !self.is_denied(org) && (self.allowed.is_empty() || is_named())
     }
 
+    /// Returns which setting keeps users of `org` from logging in at `host`; `None` if no list does.
+    pub(crate) fn refusal(&self, host: &LoginHost, org: OrgId) -> Option<&'static str> {
+        if self.is_denied(org) {
+            Some("SALESFORCE_DENIED_ORGS names it")
+        } else if !self.let_in(host, org) {
+            Some("SALESFORCE_ALLOWED_ORGS does not name it")
+        } else if self.names(host, org) == Some(false) {
+            Some("the setting of this login host names other orgs")
+        } else {
+            None
+        }
+    }
+
     /// Returns whether the settings exclude the users of `org`.
     pub(super) fn is_denied(&self, org: OrgId) -> bool {
         self.denied.contains(&org)

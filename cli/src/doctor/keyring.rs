@@ -10,7 +10,7 @@ use actix_salesforce::{
 };
 use keyring::{Entry, Error};
 use salesforce_connection::UserRef;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use tokio::{sync::oneshot, time::timeout};
 use url::Url;
 
@@ -19,6 +19,9 @@ use crate::failure::sentence;
 
 /// The name under which keyring programs show the entries.
 const SERVICE: &str = "actix-salesforce doctor";
+/// How long after a look another run may write its entry: an operation of a keyring takes a tenth of a second.
+const SETTLED: Duration = Duration::from_millis(500);
+const TAKEN: &str = "it has an entry of another run, or one that is not of this program";
 /// The keyring may ask the user to unlock it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -29,8 +32,9 @@ pub(super) struct Keyring {
 }
 
 /// A login that an earlier run has stored.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Kept {
+    #[serde(serialize_with = "exposed")]
     pub(super) refresh_token: Secret,
     instance_url: Url,
     identity_url: Url,
@@ -40,18 +44,6 @@ pub(super) struct Kept {
     /// The scopes that the settings had.
     pub(super) requested: Scopes,
     token_host: Option<Url>,
-}
-
-/// As [`Kept`], to be written.
-#[derive(Serialize)]
-struct Record<'a> {
-    refresh_token: &'a str,
-    instance_url: &'a Url,
-    identity_url: &'a Url,
-    user: UserRef,
-    scopes: &'a Scopes,
-    requested: &'a Scopes,
-    token_host: Option<&'a Url>,
 }
 
 /// Why the keyring did not do it. Contains no secret.
@@ -80,17 +72,13 @@ impl Kept {
     }
 
     fn to_text(&self) -> Result<Secret, KeyringError> {
-        let record = Record {
-            refresh_token: self.refresh_token.expose(),
-            instance_url: &self.instance_url,
-            identity_url: &self.identity_url,
-            user: self.user,
-            scopes: &self.scopes,
-            requested: &self.requested,
-            token_host: self.token_host.as_ref(),
-        };
-        serde_json::to_string(&record).map(Secret::new).map_err(|error| KeyringError::new(&error.to_string()))
+        serde_json::to_string(self).map(Secret::new).map_err(|error| KeyringError::new(&error.to_string()))
     }
+}
+
+/// Only the keyring gets it.
+fn exposed<S: Serializer>(secret: &Secret, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose())
 }
 
 impl KeyringError {
@@ -152,10 +140,24 @@ impl Keyring {
         .await
     }
 
-    /// Stores a login in place of an earlier one.
+    /// Stores a login, unless there is an entry: what it holds could not be revoked any more.
     pub(super) async fn store(&self, kept: &Kept) -> Result<(), KeyringError> {
         let (Self { name }, text) = (self.clone(), kept.to_text()?);
-        apart(move || Ok(Entry::new(SERVICE, &name)?.set_password(text.expose())?)).await
+        apart(move || {
+            let entry = Entry::new(SERVICE, &name)?;
+            match entry.get_password() {
+                Err(Error::NoEntry) => entry.set_password(text.expose())?,
+                Err(error) => return Err(error.into()),
+                Ok(_) => return Err(KeyringError::new(TAKEN)),
+            }
+            // Keyrings replace an entry without a word: of two runs at a time the second one has it.
+            thread::sleep(SETTLED);
+            match entry.get_password()? == text.expose() {
+                true => Ok(()),
+                false => Err(KeyringError::new(TAKEN)),
+            }
+        })
+        .await
     }
 }
 

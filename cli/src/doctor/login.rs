@@ -191,7 +191,7 @@ async fn report_tokens(org: &Org, tokens: &TokenResponse, nonce: Option<&Secret>
 /// The login, which the app refuses if its settings refuse the org.
 pub(super) fn logged_in(org: &Org, user: UserRef, how: &str) -> Finding {
     let UserRef { organization_id, user_id, .. } = user;
-    match org.refuses(organization_id) {
+    match org.plan.refusal(&org.login.host, organization_id) {
         None => Finding::passed(Check::Login, format!("User {user_id} of org {organization_id} {how}")),
         Some(why) => {
             let what = format!("The app refuses user {user_id}: the org is {organization_id}, and {why}.");

@@ -24,7 +24,6 @@ mod tokens;
 use std::{process::ExitCode, time::Duration};
 
 use actix_salesforce::{
-    Config,
     config::{PlannedLogin, StartPlan},
     http::is_loopback,
 };
@@ -117,7 +116,7 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
     match plan.zip(login) {
         Some((plan, login)) => {
             if interrupt.or(public_url::check(&plan, &mut report)).await.is_some() {
-                check_org(&doctor, (&config, plan, login), &interrupt, &mut report).await?;
+                check_org(&doctor, plan, login, &interrupt, &mut report).await?;
             }
         }
         None => {
@@ -137,12 +136,13 @@ pub(crate) async fn run(doctor: Doctor) -> Result<ExitCode, Failure> {
 
 async fn check_org(
     doctor: &Doctor,
-    (config, plan, login): (&Config, StartPlan, PlannedLogin),
+    plan: StartPlan,
+    login: PlannedLogin,
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Result<(), Failure> {
     let callback = callback(doctor, &login);
-    let org = Org::new(config, plan, login)
+    let org = Org::new(plan, login)
         .map_err(|error| Failure::of("cannot create the HTTP client", &error).help(CLIENT))?;
     report.working_on("asking Salesforce about the app");
     let Some(state) = interrupt.or(before_login(&org, &callback, report)).await else { return Ok(()) };
@@ -180,7 +180,9 @@ async fn check_org(
         }
         (HostState::Ready(callback), Resumed::None) => {
             let (within, how) = (Duration::from_secs(doctor.timeout), (consent(doctor), doctor.keep));
-            login::log_in(&org, &callback, how, within, interrupt, report).await.map(Held::new)
+            login::log_in(&org, &callback, how, within, interrupt, report)
+                .await
+                .map(|tokens| Held::new(tokens, org.plan.scopes.clone()))
         }
         (HostState::Ready(callback), resumed) => {
             report.add(Finding::passed(Check::LoginCallback, format!("{callback} is registered.")));

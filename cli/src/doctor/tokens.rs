@@ -3,7 +3,7 @@
 
 use actix_salesforce::{
     Secret,
-    oauth::{KnownGrant, OAuthError, RefreshError, TokenResponse, TokenTypeHint},
+    oauth::{KnownGrant, OAuthError, RefreshError, Scopes, TokenResponse, TokenTypeHint},
 };
 
 use super::{
@@ -22,13 +22,16 @@ pub(super) struct Held {
     refresh_token: Option<Secret>,
     /// A response was lost that may have had a newer one.
     is_in_doubt: bool,
+    /// The scopes that the login was made with.
+    requested: Scopes,
     /// An earlier run had kept it.
     was_kept: bool,
 }
 
 impl Held {
-    pub(super) fn new(tokens: TokenResponse) -> Self {
-        Self { refresh_token: tokens.refresh_token.clone(), tokens, is_in_doubt: false, was_kept: false }
+    pub(super) fn new(tokens: TokenResponse, requested: Scopes) -> Self {
+        let refresh_token = tokens.refresh_token.clone();
+        Self { refresh_token, tokens, is_in_doubt: false, requested, was_kept: false }
     }
 
     /// Refreshes a login that an earlier run has kept.
@@ -36,7 +39,8 @@ impl Held {
         let sent = &kept.refresh_token;
         let tokens = org.oauth.refresh_grant(&org.login.host, sent, &kept.grant()).await?.tokens;
         let refresh_token = tokens.refresh_token.clone().or_else(|| Some(sent.clone()));
-        Ok(Self { tokens, refresh_token, is_in_doubt: false, was_kept: true })
+        let requested = kept.requested.clone();
+        Ok(Self { tokens, refresh_token, is_in_doubt: false, requested, was_kept: true })
     }
 
     /// Refreshes twice, and reports what the refresh token does.
@@ -133,9 +137,9 @@ impl Held {
     }
 
     /// What the keyring stores of it. `None` without a refresh token that works.
-    fn kept(&self, org: &Org) -> Option<Kept> {
+    fn kept(&self) -> Option<Kept> {
         let token = self.refresh_token.clone().filter(|_| !self.is_in_doubt)?;
-        Some(Kept::new(token, self.grant(), org.plan.scopes.clone()))
+        Some(Kept::new(token, self.grant(), self.requested.clone()))
     }
 
     /// Stores the login in the keyring if it is to be kept, else revokes it, and reports which.
@@ -143,7 +147,7 @@ impl Held {
     /// A login whose refresh failed is revoked in any case.
     pub(super) async fn end(self, org: &Org, is_kept: bool, report: &mut Report) {
         if is_kept {
-            let kept = self.kept(org).filter(|_| !report.has_failed(Check::Refresh));
+            let kept = self.kept().filter(|_| !report.has_failed(Check::Refresh));
             match kept {
                 Some(kept) if kept::store(&Keyring::of(org), &kept, report).await => return,
                 Some(_) => {}
@@ -180,7 +184,7 @@ impl Held {
             ),
             None => is_alive.await.then(|| "Salesforce still says that it is active".to_owned()),
         };
-        if let (Some(failure), Some(kept), true) = (&failure, self.kept(org), self.was_kept) {
+        if let (Some(failure), Some(kept), true) = (&failure, self.kept(), self.was_kept) {
             return kept::put_back(&Keyring::of(org), &kept, failure, report).await;
         }
         report.add(match failure {

@@ -48,6 +48,31 @@ async fn a_kept_login_is_used_by_the_next_runs_and_revoked_by_one_without_keep()
     assert_eq!(org.refresh_reuse_count(), 0, "a used refresh token is never sent again");
 }
 
+#[tokio::test]
+async fn a_kept_login_remembers_the_scopes_that_it_was_made_with() {
+    let (org, keyring) = (FakeOrg::start().await.unwrap(), Keyring::start());
+    let run = |scopes| doctor(&org, &keyring).set("SALESFORCE_SCOPES", scopes).with(["--keep"]).run();
+    let first = run("api refresh_token").await;
+    assert_eq!(first.finding("granted-scopes")["outcome"], "passed", "{first:?}");
+    for _ in 0..2 {
+        let ended = run("api refresh_token openid").await;
+        assert_eq!(ended.finding("granted-scopes")["outcome"], "skipped", "{ended:?}");
+    }
+}
+
+/// The entry of one may come between the look and the storing of the other.
+#[tokio::test]
+async fn two_runs_at_a_time_leave_no_login_without_an_entry() {
+    let (org, keyring) = (FakeOrg::start().await.unwrap(), Keyring::start());
+    let run = async |after: u64| {
+        sleep(Duration::from_millis(after)).await;
+        doctor(&org, &keyring).with(["--keep"]).run().await
+    };
+    let (first, second) = tokio::join!(run(0), run(300));
+    let live = org.live_refresh_tokens(&org.user(ADA)).len();
+    assert_eq!((live, keyring.entries()), (1, 1), "{first:?} {second:?}");
+}
+
 /// It needs no leave, and no callback: what CI and an app with a callback at https lack.
 #[tokio::test]
 async fn a_kept_login_needs_neither_leave_nor_a_loopback_callback() {
