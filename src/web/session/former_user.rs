@@ -10,8 +10,8 @@ use super::cookie_contents::{is_tag, user_tag};
 use crate::config::SessionMode;
 use salesforce_connection::UserRef;
 
-/// The session's entry that names the user who logged in last: by tag, or by a hash in sessions of earlier versions and
-/// those that several Salesforces share. It stays over a logout and an expiry, so that the same user finds drafts again.
+/// The session's entry that names the user who logged in last: by tag in the embedded session of one Salesforce, else, and
+/// in those of earlier versions, by a hash. It stays over a logout and an expiry, so that the same user finds drafts again.
 const LAST_USER: &str = "salesforce.last_user";
 
 type OnUserChange = dyn Fn(&Session) + Send + Sync;
@@ -39,6 +39,11 @@ impl UserChange {
         let names = [user_tag(user), hash(user)];
         let last = last_user(&session);
         if last.as_ref().is_some_and(|last| names.contains(last)) {
+            let [tag, hash] = names;
+            // By its tag the session is told from another user's at each request.
+            if is_own && last == Some(hash) {
+                name(&session, tag);
+            }
             return;
         }
         if last.is_some() {

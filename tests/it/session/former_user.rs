@@ -7,10 +7,11 @@ use crate::support::{
     app::{listen, reserve, serve},
     settings_for,
 };
-use actix_salesforce::{Salesforce, SessionMode, store::GrantFilter};
+use actix_salesforce::{Salesforce, SalesforceUser, SessionMode, store::GrantFilter};
 use actix_session::{Session, SessionMiddleware, storage::CookieSessionStore};
 use actix_web::{App, Responder, cookie::Key, get, web};
 use salesforce_fake_org::FakeOrg;
+use sha2::{Digest as _, Sha256};
 
 const BEN: &str = "ben@example.com";
 
@@ -35,6 +36,15 @@ async fn new(session: Session, text: web::Path<String>) -> actix_web::Result<imp
     Ok("stored")
 }
 
+/// Names the user as earlier versions did.
+#[get("/former")]
+async fn former(session: Session, user: SalesforceUser) -> actix_web::Result<impl Responder> {
+    let digest = Sha256::digest(format!("{} {}", user.organization_id, user.user_id));
+    let hash: String = digest[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    session.insert("salesforce.last_user", hash)?;
+    Ok("named")
+}
+
 struct Scene {
     org: FakeOrg,
     salesforce: Salesforce,
@@ -51,7 +61,11 @@ impl Scene {
         let salesforce = salesforce.build().await.unwrap();
         let wrapped = salesforce.clone();
         let routes = |app: &mut web::ServiceConfig| {
-            app.configure(crate::support::app::routes).service(draft).service(drafts).service(new);
+            app.configure(crate::support::app::routes)
+                .service(draft)
+                .service(drafts)
+                .service(new)
+                .service(former);
         };
         let server = serve(listener, move |listener| match mode {
             SessionMode::App => listen!(listener, 2, move || {
@@ -94,6 +108,20 @@ async fn a_slow_response_to_the_former_user_shows_the_next_one_nothing() {
     }
     scene.log_in(ADA).await;
     assert_eq!(scene.open("/drafts").await, "none", "another user");
+}
+
+/// A session of an earlier version names its user by a hash. The next login of that user names it by the tag.
+#[actix_web::test]
+async fn a_session_of_an_earlier_version_is_named_at_the_next_login() {
+    let scene = Scene::start(SessionMode::Embedded).await;
+    scene.log_in(ADA).await;
+    scene.open("/former").await;
+    scene.log_in(ADA).await;
+    let (_, ()) = futures_util::join!(scene.open("/draft/ada/1500"), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        scene.log_in(BEN).await;
+    });
+    assert_eq!(scene.open("/drafts").await, "none");
 }
 
 /// The slow response was begun before any login: the session that it writes names no user.
