@@ -108,7 +108,8 @@ impl Reader {
 
     /// Returns where to start, after the stored position or the one that the app has, and the last event that was handled.
     async fn start(&self, place: Place<Position>) -> Result<(StartFrom, Option<Position>), Ended> {
-        if place.at.is_none() {
+        // Later terms find the record of the first one, though it may have no position yet.
+        if place.at.is_none() && self.is_first_term {
             let (consumer, start) = (&self.consumer.name, &self.consumer.start);
             tracing::warn!(
                 %consumer,
