@@ -135,8 +135,8 @@ impl SalesforceBuilder {
 
     /// Sets whether users of sandboxes and scratch orgs may log in. Default: `true`.
     ///
-    /// `false`: the app reads once for each org, with a user's token, whether it is one (`Organization.IsSandbox`). An org
-    /// that does not give this information is refused.
+    /// `false`: each process asks each org with a user's token, until it has said it, whether it is one
+    /// (`Organization.IsSandbox`). An org that does not say it is refused.
     pub fn allow_sandboxes(mut self, allow: bool) -> Self {
         self.config.allow_sandboxes = allow;
         self

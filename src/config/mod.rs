@@ -88,8 +88,8 @@ pub struct Config {
     /// The ids of the orgs whose users may not log in, even if [`allowed_orgs`](Self::allowed_orgs) names them. Existing
     /// logins of theirs count no more. Default: none. `SALESFORCE_DENIED_ORGS`, separated by spaces or commas.
     pub denied_orgs: Vec<String>,
-    /// Whether users of sandboxes and scratch orgs may log in. `false`: each org is read once
-    /// (`Organization.IsSandbox`), and one that does not give this information is refused. Existing logins and jobs end, too: at once
+    /// Whether users of sandboxes and scratch orgs may log in. `false`: each process asks each org, until
+    /// it has said it, whether it is one (`Organization.IsSandbox`). An org that does not say it is refused. Existing logins and jobs end, too: at once
     /// where the names of the org's hosts say so, else when the org has said it. Default: `true`. `SALESFORCE_ALLOW_SANDBOXES`,
     /// `true` or `false`.
     pub allow_sandboxes: bool,

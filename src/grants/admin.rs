@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use super::{
     GrantManager,
-    logout_policy::{Ends, Of},
+    logout_policy::{AppCheck, Ends},
 };
 use crate::store::{GrantFilter, GrantRecord, LoginKey, LoginRecord, StoreError};
 use salesforce_connection::{OrgId, UserId, token::BrokenConnection};
@@ -110,7 +110,7 @@ impl GrantManager {
     pub(crate) async fn revoke_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
         // Whose it is may be known after an outage only.
         let ends = Ends::of_one(self.config.revoke_on_logout);
-        self.delete_login(key, ends, Of::ThisApp).await.map(drop)
+        self.delete_login(key, ends, AppCheck::First).await.map(drop)
     }
 
     /// Deletes all grants that `filter` selects with all their logins, and revokes their tokens. Returns the number of

@@ -83,7 +83,8 @@ impl GrantManager {
     }
 
     /// As [`find_login`](Self::find_login), for a login beside the one that a request works with. Its org may keep the request
-    /// waiting for [`BESIDE_WAIT`] only, together with the orgs of those that are looked up at the same time.
+    /// waiting for [`BESIDE_WAIT`] only, together with the orgs of those that are looked up at the same time. `is_use`: the
+    /// request works with it, which counts as its use.
     pub(crate) async fn find_login_beside(
         self: &Arc<Self>,
         id: &LoginId,
@@ -153,6 +154,7 @@ impl GrantManager {
         if handle.needs_other_credentials() {
             return Ok(unusable);
         }
+        let mut found = unusable.clone();
         if handle.current().is_ok() {
             match self.is_let_in_now(&handle) {
                 Some(true) => return Ok(FoundLogin::Valid(handle)),
@@ -163,26 +165,21 @@ impl GrantManager {
                 Some(until) => self.is_let_in_until(&handle, until).await,
                 None => self.is_let_in(&handle).await,
             };
-            let found = match admission {
-                StoredAdmission::Allowed => Some(FoundLogin::Valid(handle)),
-                StoredAdmission::Undecided(cause) => Some(FoundLogin::Undecided(user, cause)),
+            match admission {
+                StoredAdmission::Allowed => found = FoundLogin::Valid(handle),
+                StoredAdmission::Undecided(cause) => found = FoundLogin::Undecided(user, cause),
                 StoredAdmission::Refused => return Ok(unusable),
                 StoredAdmission::Ended(Some(reason)) => return Ok(FoundLogin::Refused(reason)),
-                StoredAdmission::Ended(None) => None,
-            };
-            // Asking the org took its time, in which the login may have ended.
+                StoredAdmission::Ended(None) => {}
+            }
             if self.pending_logouts.has(&key) {
                 return Ok(unusable);
             }
-            if let Some(found) = found {
-                let is_over = matches!(self.config.store.load_login(key).await, Ok(None));
-                return Ok(if is_over { FoundLogin::Over } else { found });
-            }
         }
-        // Salesforce has just ended the grant. Whether that is stored, the store knows.
+        // Meanwhile the login may have ended, at Salesforce or by a logout. Whether that is stored, the store knows.
         Ok(match self.config.store.load_login(key).await {
             Ok(None) => FoundLogin::Over,
-            _ => unusable,
+            _ => found,
         })
     }
 }

@@ -1,12 +1,7 @@
 //! Ends logins and whole grants, and retries while the store is unavailable.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
-use tokio::sync::Semaphore;
 use tracing::{
     Instrument as _,
     field::{Empty, display},
@@ -16,53 +11,13 @@ use tracing::{
 use super::{
     AuthEvent, GrantManager, GrantTokens,
     end_retries::EndRetries,
-    logout_policy::{Ends, Of},
+    logout_policy::{AppCheck, Ends},
     manager::absent_if_corrupt,
     tokens::UnreadableGrant,
 };
-use crate::{
-    base::lock::lock,
-    store::{DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LoginKey, StoreError},
-};
+use crate::store::{DeletedLogin, GrantFilter, GrantKey, GrantRecord, GrantVersion, LoginKey, StoreError};
 use salesforce_connection::{Secret, UserRef};
 use url::Url;
-
-/// Maximum number of concurrent retries to store a logout, so that a store that recovers is not overloaded.
-const MAX_WRITES: usize = 16;
-
-/// The logins whose deletion is not stored yet. This process rejects them.
-///
-/// Their number is bounded by the number of logins: an id comes out of a sealed cookie, so a client cannot invent one.
-pub(super) struct PendingLogouts {
-    keys: Mutex<HashSet<LoginKey>>,
-    pub(super) writes: Semaphore,
-}
-
-impl Default for PendingLogouts {
-    fn default() -> Self {
-        Self { keys: Mutex::default(), writes: Semaphore::new(MAX_WRITES) }
-    }
-}
-
-impl PendingLogouts {
-    pub(super) fn has(&self, key: &LoginKey) -> bool {
-        lock(&self.keys).contains(key)
-    }
-
-    #[allow(dead_code, reason = "`Salesforce::health` calls it")]
-    pub(super) fn len(&self) -> usize {
-        lock(&self.keys).len()
-    }
-
-    /// Adds a login. Returns `false` if it is pending already.
-    fn add(&self, key: LoginKey) -> bool {
-        lock(&self.keys).insert(key)
-    }
-
-    fn remove(&self, key: &LoginKey) {
-        lock(&self.keys).remove(key);
-    }
-}
 
 /// What the login of a user who logs out was for.
 #[derive(Debug)]
@@ -76,7 +31,7 @@ pub(crate) struct EndedLogin {
 struct PendingLogout {
     key: LoginKey,
     ends: Ends,
-    of: Of,
+    app_check: AppCheck,
     asked_at: SystemTime,
     /// The grant that the login used.
     used: Option<GrantRecord>,
@@ -113,7 +68,7 @@ impl GrantManager {
     /// The store failed. The logout is retried in the background; this process rejects the login from now on.
     pub(crate) async fn log_out(self: &Arc<Self>, id: &Secret) -> Result<Option<EndedLogin>, StoreError> {
         let ends = Ends::by_user(self.config.revoke_on_logout);
-        let grant = self.delete_login(LoginKey::from_login_id(id), ends, Of::AnyApp).await?;
+        let grant = self.delete_login(LoginKey::from_login_id(id), ends, AppCheck::NotNeeded).await?;
         Ok(grant.map(|grant| EndedLogin {
             user: grant.key.user(),
             instance: self.open(&grant).ok().map(|tokens| tokens.access.instance_url().clone()),
@@ -131,7 +86,7 @@ impl GrantManager {
         for (key, login) in logins {
             // Those of another app in the same store are not ours to end.
             if self.owns(login.grant)
-                && let Err(error) = self.delete_login(key, ends, Of::AnyApp).await
+                && let Err(error) = self.delete_login(key, ends, AppCheck::NotNeeded).await
             {
                 failed = failed.or(Some(error));
             }
@@ -144,7 +99,9 @@ impl GrantManager {
     /// # Errors
     /// As [`log_out`](Self::log_out).
     pub(crate) async fn end_login(self: &Arc<Self>, key: LoginKey) -> Result<(), StoreError> {
-        self.delete_login(key, Ends::of_one(self.config.revoke_on_logout), Of::AnyApp).await.map(drop)
+        self.delete_login(key, Ends::of_one(self.config.revoke_on_logout), AppCheck::NotNeeded)
+            .await
+            .map(drop)
     }
 
     /// Ends a login in the background that another one replaces.
@@ -155,7 +112,9 @@ impl GrantManager {
     pub(super) fn delete_login_later(self: &Arc<Self>, id: Secret, ends: Ends) {
         let manager = Arc::clone(self);
         self.config.background.spawn(async move {
-            if let Err(error) = manager.delete_login(LoginKey::from_login_id(&id), ends, Of::AnyApp).await {
+            if let Err(error) =
+                manager.delete_login(LoginKey::from_login_id(&id), ends, AppCheck::NotNeeded).await
+            {
                 tracing::warn!(%error, "ending a replaced login failed; it is retried");
             }
         });
@@ -166,13 +125,14 @@ impl GrantManager {
         self: &Arc<Self>,
         key: LoginKey,
         ends: Ends,
-        of: Of,
+        app_check: AppCheck,
     ) -> Result<Option<GrantRecord>, StoreError> {
         if !self.pending_logouts.add(key) {
             return Ok(None);
         }
         let asked_at = self.config.clock.now();
-        let pending = PendingLogout { key, ends, of, asked_at, used: None, grant: None, unsure: false };
+        let pending =
+            PendingLogout { key, ends, app_check, asked_at, used: None, grant: None, unsure: false };
         let mut resume = ResumeOnDrop { manager: Arc::clone(self), pending: None };
         let ended = self.try_logout(resume.pending.insert(pending)).await;
         match ended {
@@ -198,7 +158,7 @@ impl GrantManager {
     }
 
     async fn try_logout(self: &Arc<Self>, pending: &mut PendingLogout) -> Result<(), StoreError> {
-        if pending.of == Of::ThisApp
+        if pending.app_check == AppCheck::First
             && let Some((login, _)) = absent_if_corrupt(self.config.store.load_login(pending.key).await)?
             && !self.owns(login.grant)
         {
@@ -235,7 +195,7 @@ impl GrantManager {
         for (key, login) in self.config.store.list_logins(GrantFilter::User(grant.user())).await? {
             if login.grant == grant && made_by.is_none_or(|time| login.created_at <= time) {
                 // Boxed, because this future is a part of that one. What fails is retried there.
-                let _ = Box::pin(self.delete_login(key, Ends::LastGrant, Of::AnyApp)).await;
+                let _ = Box::pin(self.delete_login(key, Ends::LastGrant, AppCheck::NotNeeded)).await;
             }
         }
         Ok(())

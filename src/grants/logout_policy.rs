@@ -78,11 +78,12 @@ impl Ends {
         }
     }
 }
-/// Whose login is to be ended.
+
+/// Whether a login is ended only if it is this app's: several apps may share a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Of {
-    /// One that is known to be this app's: its id came out of a sealed cookie, or it was listed.
-    AnyApp,
-    /// One under a key that an operator gives: those of other apps in the same store stay.
-    ThisApp,
+pub(super) enum AppCheck {
+    /// The login is known to be this app's: its id was sealed in a cookie, or it was listed.
+    NotNeeded,
+    /// An operator named the key: a login of another app stays.
+    First,
 }

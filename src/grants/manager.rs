@@ -19,7 +19,7 @@ use super::{
     host_limit::HostLimit,
     in_flight,
     last_seen::LastSeenThrottle,
-    logout::PendingLogouts,
+    pending_logouts::PendingLogouts,
     refresh::{Refresh, Work},
     stored_grant::StoredGrant,
     tokens::version_of,

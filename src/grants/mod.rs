@@ -38,6 +38,7 @@ mod manager;
 mod model;
 mod new_login;
 mod owners;
+mod pending_logouts;
 mod pending_write;
 mod recheck;
 mod refresh;

@@ -240,7 +240,7 @@ impl GrantManager {
         if let Some(earlier) = lock(&questions.ended).earlier(user.user_id, self.config.clock.instant()) {
             return earlier;
         }
-        // No request owns the question: one that goes away would leave it to the next request to find the org down.
+        // A task owns the question, so that its outcome is noted even if the client disconnects.
         let (sender, receiver) = oneshot::channel();
         let (manager, grant) = (Arc::clone(self), grant.clone());
         self.config.background.spawn(async move {

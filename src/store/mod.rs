@@ -7,7 +7,7 @@
 //! | grant | [`GrantKey`]: app, org, user | what Salesforce gave: tokens, sealed before the store sees them, and a [`GrantVersion`] | with the last login or owner that uses it, or without tokens as a broken grant at its time |
 //! | login | [`LoginKey`]: a hash of the id that the browser holds | one browser that may use a grant | by `delete_login`, with its grant, or at its time |
 //! | owned connection | [`OwnedKey`]: owner and name | a user of the app itself that may use a grant | by `disconnect_owner`; without its grant it stays and needs reconnecting |
-//! | tombstone | that of the deleted login or grant | keeps a delayed write from bringing it back | after [`TOMBSTONE`] |
+//! | tombstone | that of the deleted login or owned connection | keeps a delayed write from bringing it back | after [`TOMBSTONE`] |
 //! | one-time value | [`OneTimeKey`] | a value that counts once, such as a state | at its time |
 //! | lease | [`LeaseName`] | a lock with a holder | by `release_lease`, or at its time |
 //! | position; optional | [`ConsumerKey`] | how far a consumer of events is | at no time |

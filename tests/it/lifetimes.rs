@@ -12,11 +12,13 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("login, at most", &[("src/config/check.rs", "LONGEST_LOGIN")]),
     ("last-used time of a login is written", &[(TIMING, "last_used_interval")]),
     ("pending login (time to log in", &[("src/config/check.rs", "LONGEST_PENDING")]),
-    ("pending logins in one browser", &[("src/web/login/pending_login.rs", "MAX_OPEN"), ("src/web/login/pending_login.rs", "MAX_TOTAL_BYTES"), ("src/web/login/pending_login.rs", "MOST_REMOVALS")]),
+    ("pending logins in one browser", &[("src/web/login/pending_login.rs", "MAX_OPEN"), ("src/web/login/pending_login.rs", "MAX_TOTAL_BYTES"), ("src/web/login/pending_login.rs", "MAX_REMOVALS")]),
     ("return target", &[("src/config/return_to.rs", "MAX_BYTES")]),
     ("used `state` stays used", &[("src/web/login/pending_login.rs", "CLOCK_TOLERANCE")]),
     ("a callback that comes again waits", &[("src/grants/callback.rs", "WAIT")]),
     ("a callback that comes again gets", &[("src/grants/callback.rs", "OUTCOME_LIFETIME")]),
+    ("whether an org is a sandbox", &[(SANDBOXES, "OUTAGE_PAUSE"), (SANDBOXES, "MAX_OUTAGE_PAUSE"), (SANDBOXES, "NOT_SAID_PAUSE"), (SANDBOXES, "TIMED_OUT_TOGETHER")]),
+    ("a request waits for the orgs", &[(SANDBOXES, "BESIDE_WAIT")]),
     ("lease of a callback", &[("src/grants/callback.rs", "LEASE_LIFETIME")]),
     ("a login that no response delivered", &[("src/grants/callback.rs", "UNDO_AFTER")]),
     ("a silent login that failed", &[("src/web/login/silent.rs", "REMEMBERED")]),
@@ -29,7 +31,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("stored grants under an older key", &[(TIMING, "reseal_interval"), ("src/grants/reseal.rs", "CONCURRENT_SEALS")]),
     ("logins used without asking Redis", &[("src/store/redis/login_cache.rs", "MAX_UNCONFIRMED"), ("src/store/redis/tracking.rs", "INTERVAL")]),
     ("grants in the memory of a process", &[("src/base/evicting_map.rs", "EVICT_ABOVE")]),
-    ("deleted login or grant stays deleted", &[("src/store/mod.rs", "TOMBSTONE")]),
+    ("deleted login or connection of an owner", &[("src/store/mod.rs", "TOMBSTONE")]),
     ("session (`session: embedded`)", &[("src/web/session/app_session.rs", "MAX_JSON_BYTES")]),
     ("loop guard", &[("src/web/login/loop_guard.rs", "LIFETIME")]),
     ("one token, identity, key or revocation request", &[("connection/src/http/client.rs", "SHORT_TIMEOUT"), ("connection/src/http/client.rs", "connect_timeout")]),
@@ -67,6 +69,7 @@ const ROWS: &[(&str, &[(&str, &str)])] = &[
     ("longest lifetime of an ID token", &[("connection/src/oauth/id_token.rs", "MAX_LIFETIME")]),
     ("keys of a login host", &[(JWKS, "MAX_FETCHES"), (JWKS, "COOL_DOWN"), (JWKS, "FAILED_COOL_DOWN")]),
     ("assertion of a service user", &[("connection/src/token/service_user.rs", "ASSERTION_LIFETIME")]),
+    ("whether a page's user may read a record", &[("src/feed/visible.rs", "CACHED"), ("src/feed/visible.rs", "MAX_KNOWN")]),
     ("events of a feed in memory", &[("src/feed/shared.rs", "MAX_MESSAGES"), ("src/feed/shared.rs", "MAX_BYTES")]),
     ("open streams", &[("src/feed/places.rs", "MAX_OF_LOGIN"), ("src/feed/places.rs", "MAX")]),
     ("a page waits for its topic", &[("src/feed/mod.rs", "START_PATIENCE")]),
@@ -97,6 +100,7 @@ const TIMING: &str = "src/grants/timing.rs";
 const CONSUMER: &str = "src/consumer/timing.rs";
 const RETRY: &str = "connection/src/request/retry.rs";
 const BREAKER: &str = "connection/src/request/circuit_breaker.rs";
+const SANDBOXES: &str = "src/grants/sandboxes.rs";
 const JWKS: &str = "connection/src/oauth/jwks.rs";
 const DATABASE: &str = "src/store/sql/database.rs";
 

@@ -9,8 +9,9 @@ use crate::error::{Error, RejectedResponse, api_error::ApiError};
 pub(crate) enum Passing {
     /// Salesforce is busy: the request may have taken effect.
     Busy,
-    /// Salesforce fails by itself, as reported now and then of the edge and of the API: the request may have taken effect.
-    /// Not transient for a caller, to whom it would not say how long to wait.
+    /// Salesforce failed for no lasting reason, as is reported of the edge (406 without a body) and of the API (500
+    /// `UNKNOWN_EXCEPTION`): the request may have taken effect. Retried here, but not transient for callers: the code is
+    /// what the page explains.
     Failed,
     /// Another transaction holds the row: nothing was written.
     RowLocked,
@@ -37,12 +38,15 @@ pub(crate) fn is_locked(errors: &[ApiError]) -> bool {
 /// Returns whether Salesforce's edge declined the request, without an error array: a query by its text, or a burst of
 /// concurrent requests. The response does not say which, so that it concerns this request and not the org.
 pub(crate) fn is_declined(status: u16, errors: &[ApiError], body: &[u8]) -> bool {
-    let body = &body[..body.len().min(4096)];
     status == 400
         && errors.is_empty()
-        && ["Access Declined", "Access_Declined"]
-            .iter()
-            .any(|text| memchr::memmem::find(body, text.as_bytes()).is_some())
+        && (contains(body, "Access Declined") || contains(body, "Access_Declined"))
+}
+
+/// Returns whether the first 4 KiB of the body contain `text`.
+pub(crate) fn contains(body: &[u8], text: &str) -> bool {
+    let beginning = &body[..body.len().min(4096)];
+    memchr::memmem::find(beginning, text.as_bytes()).is_some()
 }
 
 impl Error {

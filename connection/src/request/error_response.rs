@@ -7,7 +7,7 @@ use reqwest::StatusCode;
 use crate::{
     error::{
         Error, RejectedResponse,
-        passing::{Passing, is_declined},
+        passing::{Passing, contains, is_declined},
     },
     http::{error::HttpError, response::Response},
     id::SalesforceId,
@@ -155,12 +155,6 @@ pub(crate) fn read(status: u16, body: &[u8], retry_after: Option<Duration>) -> E
         None => ErrorClass::Other(Failure::Final),
     };
     ErrorResponse { class, error: Error::Api { status, errors, retry_after, response: None } }
-}
-
-/// Returns whether the first 4 KiB of the body contain `text`.
-fn contains(body: &[u8], text: &str) -> bool {
-    let beginning = &body[..body.len().min(4096)];
-    beginning.windows(text.len()).any(|window| window == text.as_bytes())
 }
 
 /// Returns the ids in the body of a response with status 300: `["/services/data/v66.0/sobjects/Account/001…", …]`.

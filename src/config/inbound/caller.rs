@@ -10,9 +10,9 @@ use serde::Deserialize;
 use url::Url;
 
 use super::{
-    Variables,
+    NamedOrg, Variables,
     client_certificate::{self, Fingerprint},
-    is_other_org, set_of,
+    set_of,
 };
 use crate::config::{ConfigProblem, check::Check, duration, text::bare};
 use salesforce_connection::{
@@ -24,6 +24,7 @@ use salesforce_connection::{
 };
 
 const ORG: &str = "SALESFORCE_CALLER_ORG";
+pub(super) const NAMED_ORG: NamedOrg<Caller> = (ORG, |sender| &sender.organization);
 const AUDIENCE: &str = "SALESFORCE_CALLER_AUDIENCE";
 const ISSUER: &str = "SALESFORCE_CALLER_ISSUER";
 const CERTIFICATES: &str = "SALESFORCE_CALLER_CERTIFICATES";
@@ -208,12 +209,8 @@ impl Caller {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
-    /// the settings say is about theirs.
+    /// Replaces the members that variables name, and returns those variables.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
-        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
-            *self = Self::default();
-        }
         let texts =
             [(ORG, &mut self.organization), (AUDIENCE, &mut self.audience), (ISSUER, &mut self.issuer)];
         for (name, member) in texts {

@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 
-use super::{Variables, is_other_org, set_of};
+use super::{NamedOrg, Variables, set_of};
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
 const ORG: &str = "SALESFORCE_DATA_CLOUD_ORG";
+pub(super) const NAMED_ORG: NamedOrg<DataCloud> = (ORG, |sender| &sender.organization);
 const KEYS: &str = "SALESFORCE_DATA_CLOUD_KEYS";
 
 /// Shortest signing key in characters. Those that Setup makes are longer (unverified).
@@ -46,12 +47,8 @@ impl DataCloud {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
-    /// the settings say is about theirs.
+    /// Replaces the members that variables name, and returns those variables.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
-        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
-            *self = Self::default();
-        }
         if let Some(organization) = variable(ORG) {
             self.organization = organization;
         }

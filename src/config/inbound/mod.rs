@@ -76,9 +76,14 @@ impl InboundConfig {
     pub(super) fn replace_by(&mut self, variable: impl Fn(&str) -> Option<String>) {
         let variable: &Variables = &variable;
         let ambiguous = [
-            replace_members(&mut self.callers, Caller::replace_by, variable),
-            replace_members(&mut self.outbound_messages, OutboundMessages::replace_by, variable),
-            replace_members(&mut self.data_cloud, DataCloud::replace_by, variable),
+            replace_members(&mut self.callers, caller::NAMED_ORG, Caller::replace_by, variable),
+            replace_members(
+                &mut self.outbound_messages,
+                outbound::NAMED_ORG,
+                OutboundMessages::replace_by,
+                variable,
+            ),
+            replace_members(&mut self.data_cloud, data_cloud::NAMED_ORG, DataCloud::replace_by, variable),
         ];
         self.ambiguous_variables = ambiguous.concat();
     }
@@ -152,15 +157,21 @@ fn is_other_org(known: &str, named: &str) -> bool {
 
 type Variables<'a> = dyn Fn(&str) -> Option<String> + 'a;
 
-/// Replaces members of the only sender, or of a new one. `replace` returns the variables that are set. Returns those of
-/// several senders.
+/// The variable that names a sender's org, and the org that the settings give it.
+type NamedOrg<T> = (&'static str, fn(&T) -> &str);
+
+/// Replaces members of the only sender, or of a new one: if the variable names another org, because the other members are
+/// about the org that the settings name. `replace` returns the variables that are set. Returns those of several senders.
 fn replace_members<T: Clone + Default>(
     senders: &mut Vec<T>,
+    (org, organization): NamedOrg<T>,
     replace: fn(&mut T, &Variables) -> Vec<&'static str>,
     variable: &Variables,
 ) -> Vec<&'static str> {
     let mut replaced = match senders.as_slice() {
-        [only] => only.clone(),
+        [only] if !variable(org).is_some_and(|named| is_other_org(organization(only), &named)) => {
+            only.clone()
+        }
         _ => T::default(),
     };
     let set = replace(&mut replaced, variable);

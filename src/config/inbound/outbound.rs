@@ -4,14 +4,15 @@ use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    Variables,
+    NamedOrg, Variables,
     client_certificate::{self, Fingerprint},
-    is_other_org, set_of,
+    set_of,
 };
 use crate::config::{check::Check, text::bare};
 use salesforce_connection::{OrgId, Secret};
 
 const ORG: &str = "SALESFORCE_OUTBOUND_ORG";
+pub(super) const NAMED_ORG: NamedOrg<OutboundMessages> = (ORG, |sender| &sender.organization);
 const SECRETS: &str = "SALESFORCE_OUTBOUND_SECRETS";
 
 /// Shortest secret in characters: 24 random bytes in hexadecimal have 48, 16 in base64 have 22.
@@ -67,12 +68,8 @@ impl OutboundMessages {
         self
     }
 
-    /// Replaces the members that variables name, and returns those variables. For another org it begins with the defaults: what
-    /// the settings say is about theirs.
+    /// Replaces the members that variables name, and returns those variables.
     pub(super) fn replace_by(&mut self, variable: &Variables) -> Vec<&'static str> {
-        if variable(ORG).is_some_and(|named| is_other_org(&self.organization, &named)) {
-            *self = Self::default();
-        }
         if let Some(organization) = variable(ORG) {
             self.organization = organization;
         }

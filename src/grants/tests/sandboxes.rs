@@ -42,7 +42,7 @@ async fn waiting_for_the_question_of_another_request_has_a_limit() {
 
 /// A client that gives up does not leave it to the next one to find the org down.
 #[tokio::test]
-async fn a_request_that_goes_away_takes_its_question_not_with_it() {
+async fn a_request_that_is_dropped_leaves_its_question_running() {
     let (fleet, manager, grant) = asking().await;
     fleet.org.faults().query(Fault::Delay(Duration::from_secs(8)));
     let questions = || fleet.org.requests().iter().filter(|request| request.path.contains("/query")).count();

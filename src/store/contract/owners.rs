@@ -11,9 +11,9 @@ pub(super) async fn check(store: &dyn Store) -> Checked {
     a_connection_that_moves_leaves_nothing_behind(store).await?;
     an_unused_grant_is_kept(store).await?;
     a_connection_is_ended_if_it_is_the_expected(store).await?;
-    a_delayed_connection_does_not_count(store).await?;
     a_connection_outlives_its_grant(store).await?;
-    connections_are_listed_by_owner_and_by_grant(store).await
+    connections_are_listed_by_owner_and_by_grant(store).await?;
+    a_delayed_connection_does_not_count(store).await
 }
 
 struct Owned {

@@ -365,7 +365,7 @@ async fn the_suite_names_the_promise_that_a_defect_violates() {
         (Defect::OwnerKeepsNoGrant, "a grant does not expire while an owner uses it"),
         (Defect::LoginTakesGrantOfOwner, "a grant lives while a login or an owner uses it"),
         (Defect::BreaksOwners, "a grant does not expire while an owner uses it"),
-        (Defect::ListsAllOwners, "the end of a connection is not listed"),
+        (Defect::ListsAllOwners, "connections are listed by owner and by grant"),
         (Defect::ResealsBlindly, "what is sealed in a connection is replaced if it is the expected"),
         (Defect::LeavesFormerGrant, "a connection that moves to another grant releases the former one"),
         (Defect::KeepsNothing, "a grant that nothing uses is kept for as long as the caller says"),

@@ -37,14 +37,13 @@ const MAX_OPEN: usize = 8;
 const MAX_TOTAL_BYTES: usize = 3_584;
 /// Size in bytes of a login cookie without facts. A larger one, and further ones, take from [`MAX_TOTAL_BYTES`].
 const USUAL_LOGIN_BYTES: usize = 400;
-/// Number of pending logins that one response removes. Keeps its head below 3 KiB: nginx accepts 4 KiB
-/// (`proxy_buffer_size`), which the app's headers share. If more would have to go, the new one loses the query of its
-/// target; a response removes more only if it needs the room even so.
-const MAX_REMOVALS: usize = 1;
-/// Number of pending logins that one response removes at the most: further ones go with the next responses. A removal has
+/// Number of pending logins that one response removes before the new one loses the query of its target. Keeps the head of
+/// the response below 3 KiB: nginx accepts 4 KiB (`proxy_buffer_size`), which the app's headers share.
+const REMOVALS_WITH_QUERY: usize = 1;
+/// Largest number of pending logins that one response removes: further ones go with the next responses. A removal has
 /// about 120 bytes. More is needed only for cookies that another port or subdomain has set, and for those of a browser that
 /// opened many tabs at once.
-const MOST_REMOVALS: usize = 4;
+const MAX_REMOVALS: usize = 4;
 /// Bytes between two cookies in a `Cookie` header, and before the value: `; ` and `=`.
 const SEPARATORS: usize = 3;
 const NAME: &str = ".attempt.";
@@ -124,7 +123,7 @@ impl PendingLogin {
     ) -> Result<Vec<Cookie<'static>>, SealError> {
         let (mut name, mut value) = self.seal(settings)?;
         let mut removals = evict(settings, request, name.len() + value.len() + SEPARATORS);
-        if removals.len() > MAX_REMOVALS && self.return_to.has_query() {
+        if removals.len() > REMOVALS_WITH_QUERY && self.return_to.has_query() {
             self.return_to = self.return_to.without_query();
             tracing::debug!("many pending logins: the return target loses its query");
             (name, value) = self.seal(settings)?;
@@ -277,7 +276,7 @@ fn evict(settings: &Settings, request: &HeaderMap, new_bytes: usize) -> Vec<Stri
     let mut removals = Vec::new();
     for (_, name, bytes) in pending {
         let fits = count < MAX_OPEN && total + new_bytes <= max_bytes;
-        if fits || removals.len() >= MOST_REMOVALS {
+        if fits || removals.len() >= MAX_REMOVALS {
             break;
         }
         count -= 1;
