@@ -136,7 +136,7 @@ async fn a_clock_that_was_ahead_keeps_no_owner_from_connecting_again() {
     let grant = store.load_owned(record.key).await.unwrap().unwrap().1.unwrap();
     let mut ahead = record;
     ahead.connected_at = SystemTime::now() + Duration::from_secs(3_600);
-    store.connect_owner(ahead, grant, Duration::ZERO).await.unwrap();
+    let _ = store.connect_owner(ahead, grant, Duration::ZERO).await.unwrap();
     outage.app.connect(&browser, "prod").await;
     assert_eq!(outage.app.data(&browser, "prod").await.status, 200);
     assert!(outage.disconnect().await.unwrap());
